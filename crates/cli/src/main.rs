@@ -1,0 +1,3 @@
+//! The binary `jackfield`: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,108 @@
+//! Tracks and their codecs.
+
+use crate::{Text, TrackId};
+use bytes::Bytes;
+use std::fmt;
+
+/// What a track carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrackKind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Script messages and the like.
+    Data,
+}
+
+impl TrackKind {
+    /// `video`, `audio` or `data`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Data => "data",
+        }
+    }
+}
+
+impl fmt::Display for TrackKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A codec by name. What this server does not parse is named all the same, and passes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// ITU-T H.264, ISO/IEC 14496-10.
+    H264,
+    /// ISO/IEC 14496-3 audio.
+    Aac,
+    /// Any other codec, by the name of its registry (`h263`, `vp6`, `mp3`, `speex`, `unknown-11`, …).
+    Other(&'static str),
+}
+
+impl Codec {
+    /// The name in events: `h264`, `aac`, …
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::Aac => "aac",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// One track of a stream and all that is known of its codec. Fields that the configuration does not
+/// tell are `None`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Track {
+    /// Its id within the stream.
+    pub id: TrackId,
+    /// What it carries.
+    pub kind: TrackKind,
+    /// How it is coded.
+    pub codec: Codec,
+    /// RFC 6381 codec string: `avc1.64001f`, `mp4a.40.2`.
+    pub codec_string: Option<Text>,
+    /// The codec configuration record as received, without framing.
+    pub config: Bytes,
+    /// Width of the picture in pixels, after cropping.
+    pub width: Option<u32>,
+    /// Height of the picture in pixels, after cropping.
+    pub height: Option<u32>,
+    /// Frames a second, rounded to the nearest integer.
+    pub fps: Option<u32>,
+    /// `Baseline`, `Main`, `High`, …; `LC`, `HE`, …
+    pub profile: Option<Text>,
+    /// `3.1`, …
+    pub level: Option<Text>,
+    /// Samples a second.
+    pub sample_rate: Option<u32>,
+    /// Channels.
+    pub channels: Option<u32>,
+}
+
+impl Track {
+    /// A track of which only the codec is known.
+    #[must_use]
+    pub fn bare(id: TrackId, kind: TrackKind, codec: Codec) -> Self {
+        Self {
+            id,
+            kind,
+            codec,
+            codec_string: None,
+            config: Bytes::new(),
+            width: None,
+            height: None,
+            fps: None,
+            profile: None,
+            level: None,
+            sample_rate: None,
+            channels: None,
+        }
+    }
+}
