@@ -1,0 +1,53 @@
+# The one door to everything that is done with this project; `make help` lists the targets.
+# What `make test` and `make lint` check, and in which order, stands in scripts/check.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Tools that scripts/setup builds for this project are found first.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
+
+.PHONY: help setup build demo test test-all bench fuzz-smoke lint fmt
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Install what is missing to build and test (Debian packages, test runner)
+	@scripts/setup test
+
+build: ## Build the server: target/release/jackfield
+	@scripts/setup build
+	cargo build --release --locked --package jackfield-cli
+
+demo: ## Build, then show a live stream, its events and its hooks for half a minute
+	@scripts/setup demo
+	cargo build --release --locked --package jackfield-cli
+	scripts/demo $(TARGET_DIR)/release/jackfield
+
+test: ## Everything CI checks
+	@scripts/setup test
+	@scripts/check $(CHECKS)
+
+test-all: ## As test, with every cell of every table; writes docs/test-matrix.md
+	@scripts/setup test
+	@E2E_CELLS=all scripts/check $(CHECKS) matrix
+
+bench: ## Measure against nginx-rtmp in one run; writes docs/performance.md
+	@scripts/setup bench
+	cargo build --release --locked --package jackfield-cli
+	bench/run --server $(TARGET_DIR)/release/jackfield
+
+fuzz-smoke: ## Run every fuzz target for a minute
+	@scripts/setup fuzz
+	scripts/fuzz-smoke
+
+lint: ## Check format, lints, documentation and the house rules
+	@scripts/setup build
+	@scripts/check fmt tidy clippy docs bench
+
+fmt: ## Format the code
+	cargo fmt --all
+	cargo fmt --manifest-path bench/rtmp_load/Cargo.toml
