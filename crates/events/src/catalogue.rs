@@ -1,0 +1,123 @@
+//! The list of all events, and sets of them.
+
+use crate::{EventSpec, Fact, notices, questions};
+use std::fmt;
+
+macro_rules! catalogue {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        /// One event of the catalogue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "each is documented at the struct of its name")]
+        pub enum EventType { $($name),* }
+
+        impl EventType {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// What the catalogue says of it.
+            #[must_use]
+            pub fn spec(self) -> &'static EventSpec {
+                match self { $(Self::$name => const { &<$module::$name as Fact>::SPEC }),* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    notices::ConnectionAccept,
+    notices::HandshakeComplete,
+    notices::ConnectionClose,
+    notices::StreamCreate,
+    notices::StreamDelete,
+    notices::PublishStart,
+    notices::PublishStop,
+    notices::MediaStart,
+    notices::MediaStop,
+    notices::CodecDetected,
+    notices::PlayStart,
+    notices::PlayStop,
+    questions::AuthorizeConnection,
+    questions::ResolvePublish,
+    questions::AuthorizePublish,
+    questions::ResolvePlay,
+    questions::AuthorizePlay,
+}
+
+impl EventType {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// The event of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|event| event.name() == name)
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of events, one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventSet(u64);
+
+const _: () = assert!(EventType::ALL.len() <= 64, "EventSet has 64 bits");
+
+impl EventSet {
+    /// No event.
+    pub const EMPTY: Self = Self(0);
+
+    /// Whether the event is in the set.
+    #[must_use]
+    pub const fn contains(self, event: EventType) -> bool {
+        self.0 & (1 << event as u8) != 0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The set with this event.
+    #[must_use]
+    pub const fn with(self, event: EventType) -> Self {
+        Self(self.0 | 1 << event as u8)
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The set as bits, to keep it in an atomic.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The set of these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The events of the set, in the catalogue's order.
+    pub fn iter(self) -> impl Iterator<Item = EventType> {
+        EventType::ALL.iter().copied().filter(move |&event| self.contains(event))
+    }
+}
+
+impl FromIterator<EventType> for EventSet {
+    fn from_iter<I: IntoIterator<Item = EventType>>(events: I) -> Self {
+        events.into_iter().fold(Self::EMPTY, Self::with)
+    }
+}

@@ -1,0 +1,11 @@
+//! Facts. Every `_start` has exactly one `_stop` with the same ids.
+
+mod connection;
+mod play;
+mod publish;
+mod stream;
+
+pub use connection::{ConnectionAccept, ConnectionClose, HandshakeComplete};
+pub use play::{PlayStart, PlayStop};
+pub use publish::{CodecDetected, MediaStart, MediaStop, PublishStart, PublishStop};
+pub use stream::{StreamCreate, StreamDelete};
