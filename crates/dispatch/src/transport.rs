@@ -1,0 +1,65 @@
+//! What a handler's transport is to the engine: a way to make one call.
+
+use jackfield_events::{Answer, Event};
+use jackfield_hooks::{Failure, Mode};
+use jackfield_media::{Mono, Text};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A boxed future, for the object-safe [`Transport`].
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Identifies one delivery of one event to one hook over all its attempts: `dlv_…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub u64);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dlv_{:08x}", self.0)
+    }
+}
+
+/// One attempt to deliver one event to one hook.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The hook's name.
+    pub hook: Text,
+    /// Whether an answer is expected.
+    pub mode: Mode,
+    /// The event, as the former hook of the chain left it.
+    pub event: Arc<Event>,
+    /// Number of the try, from 1.
+    pub attempt: u32,
+    /// Events that this hook lost just before this one because its queue was full.
+    pub num_dropped: u64,
+    /// The call must be over by then; what it started is ended then.
+    pub deadline: Mono,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct Reply {
+    /// The parsed answer (for a notice: [`jackfield_events::Decision::Pass`]), or why there is none.
+    pub result: Result<Answer, Failure>,
+    /// Time to reach the handler: connection, pool slot, program start.
+    pub connect: Duration,
+    /// Time from then to the end.
+    pub handler: Duration,
+    /// Process of a `run` or `worker`, for the trace.
+    pub pid: Option<u32>,
+}
+
+/// A way to call a handler. One object serves one hook and all its calls at once.
+pub trait Transport: Send + Sync + 'static {
+    /// Makes one attempt. It ends by the call's deadline, whatever the handler does. Dropping the
+    /// future cancels the attempt: its program is ended with its group, its worker is told.
+    fn call(&self, call: Call) -> BoxFuture<'_, Reply>;
+
+    /// No more calls come: finishes or ends what runs by then (workers are told to drain).
+    fn drain(&self, deadline: Mono) -> BoxFuture<'_, ()>;
+}

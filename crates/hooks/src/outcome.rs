@@ -1,0 +1,83 @@
+//! How a call to a handler ends: in exactly one of these.
+
+use std::fmt;
+
+/// The outcome of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The handler answered, in time and in form.
+    Answered,
+    /// Silence, or slow bytes, until the deadline.
+    Timeout,
+    /// The handler could not be reached: refused, name resolution, TLS; program not found.
+    ConnectError,
+    /// The way to the handler broke in the middle of the call.
+    TransportError,
+    /// The handler said something that is no answer.
+    ProtocolError,
+    /// The handler said that it failed: exit code, HTTP status.
+    HandlerError,
+    /// The hook's queue, concurrency or rate left no room in time.
+    Overload,
+    /// The hook's circuit breaker is open: nothing was sent.
+    BreakerOpen,
+    /// The program died.
+    Crashed,
+    /// Nobody waits any more: the client left, the hook was removed, the server stops.
+    Cancelled,
+    /// The chain's budget was used up before or while this hook was asked.
+    Budget,
+    /// The answer came after the call's deadline.
+    Late,
+}
+
+impl Outcome {
+    /// The word in logs, metrics and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Timeout => "timeout",
+            Self::ConnectError => "connect_error",
+            Self::TransportError => "transport_error",
+            Self::ProtocolError => "protocol_error",
+            Self::HandlerError => "handler_error",
+            Self::Overload => "overload",
+            Self::BreakerOpen => "breaker_open",
+            Self::Crashed => "crashed",
+            Self::Cancelled => "cancelled",
+            Self::Budget => "budget",
+            Self::Late => "late",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a failed notice may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Never.
+    No,
+    /// By the hook's schedule.
+    Scheduled,
+    /// The handler asked for a pause (`Retry-After`), clamped to [base, 2 × base] of the schedule.
+    After(std::time::Duration),
+    /// Never, and call this hook no more (HTTP 410).
+    Disable,
+}
+
+/// A call that was not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// How it ended; never [`Outcome::Answered`].
+    pub outcome: Outcome,
+    /// What happened, for the log: no secrets, at most a line.
+    pub detail: String,
+    /// Whether a notice may be tried again.
+    pub retry: Retry,
+}
