@@ -1,0 +1,58 @@
+//! What a client session hands out.
+
+use crate::amf::Object;
+use crate::handshake::HandshakeKind;
+use crate::message::{Command, UserControl};
+use crate::session::Status;
+use bytes::Bytes;
+use jackfield_media::TrackKind;
+
+/// What a server did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientEvent {
+    /// The handshake is complete, in this form; `connect` is on its way.
+    HandshakeDone(HandshakeKind),
+    /// `connect` was accepted.
+    Connected {
+        /// What the server says about itself.
+        properties: Object,
+    },
+    /// `connect` was refused.
+    Rejected(Status),
+    /// `createStream` was answered.
+    StreamCreated {
+        /// The id of the new message stream.
+        message_stream: u32,
+    },
+    /// An answer to [`call`](super::ClientSession::call), or to publish if the server sends one.
+    Answer(Command),
+    /// A call other than `connect` failed.
+    Failed(Status),
+    /// `onStatus`: how publishing or playing fares.
+    Status {
+        /// The message stream.
+        message_stream: u32,
+        /// What it says.
+        status: Status,
+    },
+    /// Media of a stream that is played.
+    Media {
+        /// The message stream.
+        message_stream: u32,
+        /// Audio, video or data.
+        kind: TrackKind,
+        /// Milliseconds, unwrapped.
+        timestamp: i64,
+        /// The body of an FLV tag.
+        body: Bytes,
+    },
+    /// A user control event other than a ping, which was answered.
+    UserControl(UserControl),
+    /// Any other command.
+    Command {
+        /// The message stream.
+        message_stream: u32,
+        /// The command.
+        command: Command,
+    },
+}
