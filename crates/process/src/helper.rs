@@ -1,0 +1,251 @@
+//! The helper's side: a process with one thread and a small heap, whose only work is to fork, to reap and to end.
+//!
+//! It owns every process below it. [`setup`] makes the process such a helper, [`table`] knows the unfinished
+//! programs, [`start`] forks one, [`sweep`] ends what must not live on, [`descendants`] finds it.
+
+mod descendants;
+mod setup;
+mod start;
+mod sweep;
+mod table;
+
+use crate::socket::{self, Received};
+use crate::wire::{Ended, MAX_MESSAGE_BYTES, Reply, Request, Scope, Spawn};
+use jackfield_media::Mono;
+use jackfield_runtime::clock;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{WaitOptions, WaitStatus};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+use sweep::{Progress, Sweep};
+use table::Table;
+
+pub use setup::run_helper_if_asked;
+pub(crate) use setup::{MARKER, soft_open_files};
+
+/// How long programs have to end by themselves when the server is gone.
+const GRACE_AT_END: Duration = Duration::from_secs(2);
+
+/// The most requests that are taken before ended children are looked after again.
+const REQUESTS_AT_ONCE: usize = 16;
+
+/// Whether the server is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    There,
+    Gone,
+}
+
+struct Helper {
+    socket: OwnedFd,
+    child_signals: OwnedFd,
+    server: Server,
+    /// Replies that the socket did not take. While there are some no request is read, so that it holds
+    /// no more than a few for each program that runs.
+    outbox: VecDeque<Reply>,
+    table: Table,
+    sweep: Option<Sweep>,
+    buffer: Vec<u8>,
+}
+
+impl Helper {
+    fn new(socket: OwnedFd, child_signals: OwnedFd) -> Self {
+        Self {
+            socket,
+            child_signals,
+            server: Server::There,
+            outbox: VecDeque::from([Reply::Ready]),
+            table: Table::default(),
+            sweep: None,
+            buffer: vec![0; MAX_MESSAGE_BYTES],
+        }
+    }
+
+    /// Works until the server is gone and nothing lives below the helper any more.
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.flush();
+            if self.server == Server::Gone && self.sweep.is_none() {
+                return Ok(());
+            }
+            let ready = self.wait(clock::now())?;
+            if ready.children {
+                self.drain_child_signals();
+            }
+            self.look_after_starts(&ready.starts);
+            if ready.socket {
+                self.take_requests();
+            }
+            // Always, and after the requests: one may have been for what has just ended.
+            self.reap();
+            self.act(clock::now());
+        }
+    }
+
+    /// Waits for something to do, at most until the next deadline.
+    fn wait(&mut self, now: Mono) -> io::Result<Ready> {
+        let starting: Vec<u64> = self.table.starting().map(|(id, _)| id).collect();
+        let mut polled = vec![PollFd::new(&self.child_signals, PollFlags::IN)];
+        polled
+            .extend(self.table.starting().map(|(_, status)| PollFd::new(status.descriptor(), PollFlags::IN)));
+        if self.server == Server::There {
+            let wanted = if self.outbox.is_empty() { PollFlags::IN } else { PollFlags::OUT };
+            polled.push(PollFd::new(&self.socket, wanted));
+        }
+        let next = [self.table.next_kill(), self.sweep.as_ref().map(Sweep::next)].into_iter().flatten().min();
+        // A millisecond more than needed: to wake up just before the deadline would be in vain.
+        let timeout = next.map(|at| at.since(now) + Duration::from_millis(1));
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        match rustix::event::poll(&mut polled, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let fired: Vec<bool> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
+        let (children, rest) = fired.split_first().map_or((false, [].as_slice()), |(c, rest)| (*c, rest));
+        Ok(Ready {
+            children,
+            socket: rest.get(starting.len()).copied().unwrap_or(false),
+            starts: starting.into_iter().zip(rest).filter_map(|(id, fired)| fired.then_some(id)).collect(),
+        })
+    }
+
+    fn drain_child_signals(&self) {
+        let mut signals = [0; 1024];
+        while rustix::io::read(&self.child_signals, &mut signals).is_ok_and(|length| length > 0) {}
+    }
+
+    /// Takes what the server asks for, a few requests at a time.
+    fn take_requests(&mut self) {
+        for _ in 0..REQUESTS_AT_ONCE {
+            if !self.outbox.is_empty() {
+                return;
+            }
+            let decoded = match socket::receive(self.socket.as_fd(), &mut self.buffer) {
+                Ok(Received::Nothing) => return,
+                Ok(Received::Message(length, descriptors)) => {
+                    let message = self.buffer.get(..length).unwrap_or_default();
+                    Request::decode(message).map(|request| (request, descriptors)).ok()
+                }
+                Ok(Received::Closed) | Err(_) => None,
+            };
+            // A message that makes no sense is as good as none: there is no server to go on with.
+            let Some((request, descriptors)) = decoded else {
+                return self.server_is_gone();
+            };
+            self.obey(request, descriptors);
+            self.flush();
+        }
+    }
+
+    fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) {
+        match request {
+            Request::Spawn(spawn) => self.spawn(&spawn, descriptors),
+            Request::End { id, grace } => self.table.end(id, grace, clock::now()),
+            Request::Sweep { request, grace, scope } => self.begin_sweep(scope, grace, Some(request)),
+            Request::Count { request } => {
+                let background = sweep::background_groups(&self.table).len();
+                self.reply(Reply::Counted {
+                    request,
+                    programs: u32::try_from(self.table.len()).unwrap_or(u32::MAX),
+                    background: u32::try_from(background).unwrap_or(u32::MAX),
+                });
+            }
+        }
+    }
+
+    fn spawn(&mut self, spawn: &Spawn, given: Vec<OwnedFd>) {
+        match start::start(spawn, given) {
+            Ok((pid, status)) => self.table.add(spawn.id, pid, status),
+            Err(failure) => {
+                self.reply(Reply::Failed { id: spawn.id, step: failure.step, errno: failure.errno });
+            }
+        }
+    }
+
+    fn look_after_starts(&mut self, ready: &[u64]) {
+        for id in ready {
+            if let Some(reply) = self.table.look_after_start(*id) {
+                self.reply(reply);
+            }
+        }
+    }
+
+    /// Takes the exits of all children that have ended: of programs, and of orphans from below them.
+    fn reap(&mut self) {
+        let mut reaped = false;
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let Some(ended) = ended(status) else { continue };
+            reaped = true;
+            for reply in self.table.leader_ended(pid, ended).into_iter().flatten() {
+                self.reply(reply);
+            }
+        }
+        if reaped {
+            self.table.forget_empty_groups();
+            if let Some(sweep) = &mut self.sweep {
+                sweep.look_again();
+            }
+        }
+    }
+
+    /// Does what is due by now.
+    fn act(&mut self, now: Mono) {
+        self.table.kill_overdue(now);
+        let Some(mut sweep) = self.sweep.take() else { return };
+        match sweep.act(&self.table, now) {
+            Progress::Going => self.sweep = Some(sweep),
+            Progress::Done { left } => {
+                for request in sweep.into_waiting() {
+                    self.reply(Reply::Swept { request, left });
+                }
+            }
+        }
+    }
+
+    fn begin_sweep(&mut self, scope: Scope, grace: Duration, request: Option<u64>) {
+        let begun = Sweep::new(scope, clock::now(), grace, request);
+        self.sweep = Some(match self.sweep.take() {
+            Some(earlier) => earlier.joined_by(begun),
+            None => begun,
+        });
+    }
+
+    fn server_is_gone(&mut self) {
+        self.server = Server::Gone;
+        self.outbox.clear();
+        self.begin_sweep(Scope::Everything, GRACE_AT_END, None);
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        if self.server == Server::There {
+            self.outbox.push_back(reply);
+        }
+    }
+
+    /// Sends what the socket takes.
+    fn flush(&mut self) {
+        while let Some(reply) = self.outbox.front() {
+            match socket::send(self.socket.as_fd(), &reply.encode(), &[]) {
+                Ok(()) => drop(self.outbox.pop_front()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => return self.server_is_gone(),
+            }
+        }
+    }
+}
+
+/// What a wait found.
+struct Ready {
+    children: bool,
+    socket: bool,
+    starts: Vec<u64>,
+}
+
+fn ended(status: WaitStatus) -> Option<Ended> {
+    status.exit_status().map(Ended::Code).or_else(|| status.terminating_signal().map(Ended::Signal))
+}

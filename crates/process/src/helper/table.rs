@@ -1,0 +1,179 @@
+//! The unfinished programs: from the fork until the program has ended and, if its end was asked for, the
+//! last of its group has.
+//!
+//! A group is signalled only while its number is certainly its own. As long as its leader is not reaped that is so:
+//! the kernel does not give the number away. After that [`descendants::any_in_group`] vouches for it.
+
+use super::descendants;
+use super::start::{Outcome, Status};
+use crate::wire::{Ended, Reply};
+use jackfield_media::Mono;
+use rustix::process::{Pid, Signal};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// What is to become of a program's group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It runs; when it ends, what it leaves behind lives on.
+    Runs,
+    /// It was sent SIGTERM; SIGKILL follows then.
+    KillAt(Mono),
+    /// It was sent SIGKILL.
+    Killed,
+}
+
+#[derive(Debug)]
+enum Leader {
+    /// Forked, but not yet the program.
+    Starting(Status),
+    /// It is the program.
+    Runs,
+    /// Reaped. The entry lives on because others of its group are being ended.
+    Reaped,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Its own number, and its group's.
+    pid: Pid,
+    leader: Leader,
+    fate: Fate,
+}
+
+impl Entry {
+    /// Signals the whole group, if it is still there.
+    fn signal(&self, signal: Signal) {
+        if !matches!(self.leader, Leader::Reaped) || descendants::any_in_group(self.pid) {
+            rustix::process::kill_process_group(self.pid, signal).ok();
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: BTreeMap<u64, Entry>,
+    /// Of leaders that are not reaped.
+    by_pid: HashMap<Pid, u64>,
+}
+
+impl Table {
+    pub(super) fn add(&mut self, id: u64, pid: Pid, status: Status) {
+        self.entries.insert(id, Entry { pid, leader: Leader::Starting(status), fate: Fate::Runs });
+        self.by_pid.insert(pid, id);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The programs that have not executed yet.
+    pub(super) fn starting(&self) -> impl Iterator<Item = (u64, &Status)> {
+        self.entries.iter().filter_map(|(id, entry)| match &entry.leader {
+            Leader::Starting(status) => Some((*id, status)),
+            Leader::Runs | Leader::Reaped => None,
+        })
+    }
+
+    /// Whether the group is that of an unfinished program.
+    pub(super) fn has_group(&self, group: Pid) -> bool {
+        self.by_pid.contains_key(&group)
+            || self.entries.values().any(|entry| matches!(entry.leader, Leader::Reaped) && entry.pid == group)
+    }
+
+    /// The groups of all programs whose leader is not reaped: those that may be signalled at any time.
+    pub(super) fn led_groups(&self) -> impl Iterator<Item = Pid> {
+        self.by_pid.keys().copied()
+    }
+
+    /// What there is to tell of a start. Of a failed one nothing more will be told.
+    pub(super) fn look_after_start(&mut self, id: u64) -> Option<Reply> {
+        let entry = self.entries.get_mut(&id)?;
+        let Leader::Starting(status) = &entry.leader else { return None };
+        match status.outcome() {
+            Outcome::Pending => None,
+            Outcome::Executed => {
+                entry.leader = Leader::Runs;
+                Some(Reply::Started { id, pid: entry.pid.as_raw_pid() })
+            }
+            Outcome::Failed(failure) => {
+                // The child is on its way out; it is reaped as one that nobody knows.
+                self.by_pid.remove(&entry.pid);
+                self.entries.remove(&id);
+                Some(Reply::Failed { id, step: failure.step, errno: failure.errno })
+            }
+        }
+    }
+
+    /// Ends a program's group. One that has ended meanwhile is left alone: its deadline was met.
+    pub(super) fn end(&mut self, id: u64, grace: Duration, now: Mono) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if grace.is_zero() {
+            entry.signal(Signal::KILL);
+            entry.fate = Fate::Killed;
+            return;
+        }
+        let kill_at = now.after(grace);
+        entry.fate = match entry.fate {
+            Fate::Runs => {
+                entry.signal(Signal::TERM);
+                // A stopped process gets no SIGTERM before it goes on.
+                entry.signal(Signal::CONT);
+                Fate::KillAt(kill_at)
+            }
+            Fate::KillAt(earlier) => Fate::KillAt(earlier.min(kill_at)),
+            Fate::Killed => Fate::Killed,
+        };
+    }
+
+    /// When the next group is to be killed.
+    pub(super) fn next_kill(&self) -> Option<Mono> {
+        self.entries
+            .values()
+            .filter_map(|entry| match entry.fate {
+                Fate::KillAt(at) => Some(at),
+                Fate::Runs | Fate::Killed => None,
+            })
+            .min()
+    }
+
+    /// Kills the groups whose grace is over.
+    pub(super) fn kill_overdue(&mut self, now: Mono) {
+        for entry in self.entries.values_mut() {
+            if let Fate::KillAt(at) = entry.fate
+                && at <= now
+            {
+                entry.signal(Signal::KILL);
+                entry.fate = Fate::Killed;
+            }
+        }
+    }
+
+    /// A child has been reaped: what there is to tell, if it was a program.
+    pub(super) fn leader_ended(&mut self, pid: Pid, ended: Ended) -> [Option<Reply>; 2] {
+        let Some(id) = self.by_pid.get(&pid).copied() else { return [None, None] };
+        // It may have executed and ended since the last look; then both are told, in that order.
+        let mut started = self.look_after_start(id);
+        self.by_pid.remove(&pid);
+        let Some(entry) = self.entries.get_mut(&id) else { return [started, None] };
+        if matches!(entry.leader, Leader::Starting(_)) {
+            // Killed from outside before it got to execute: to the server a program that ran and died.
+            started = Some(Reply::Started { id, pid: pid.as_raw_pid() });
+        }
+        entry.leader = Leader::Reaped;
+        if entry.fate == Fate::Runs {
+            // What it left in the background lives on.
+            self.entries.remove(&id);
+        }
+        [started, Some(Reply::Exited { id, ended })]
+    }
+
+    /// Forgets groups that were being ended and have nobody left. To be called after each reaping, before
+    /// the number of an empty group can have come to mean another.
+    pub(super) fn forget_empty_groups(&mut self) {
+        self.entries.retain(|_, entry| {
+            !matches!(entry.leader, Leader::Reaped) || descendants::any_in_group(entry.pid)
+        });
+    }
+}
