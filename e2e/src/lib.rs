@@ -1,1 +1,68 @@
-//! Tests with real clients.
+//! Tests of the built server with real clients: the kit they are written with.
+//!
+//! A test starts a [`Server`], lets real programs publish and play ([`PublisherKind`], [`PlayerKind`]), answers its hooks
+//! ([`Receiver`]), and waits for what should happen:
+//!
+//! ```no_run
+//! use jackfield_e2e::{PlayerKind, PublisherKind, SOON, Server, clip, compare};
+//!
+//! fn main() -> anyhow::Result<()> {
+//!     let server = Server::builder().start()?;
+//!     let clip = clip::standard()?;
+//!     let _publisher = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/a"))?;
+//!     server.events().wait_for("publish_start", SOON, |event| event.stream_key() == Some("live/a"))?;
+//!     let player = PlayerKind::Rtmpdump.start(&server.url("live/a"))?;
+//!     player.wait_video(50, SOON)?;
+//!     compare(clip.recording(), &player.finish()?, 50)?;
+//!     server.stop()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What holds for all of it:
+//!
+//! - **Every wait has a deadline** and says at its end what it waited for and what it saw. Nothing sleeps to let something
+//!   happen: what a program prints, sends or plays goes into a [`Journal`], and tests wait for an entry.
+//! - **Nothing outlives its test**: every program is the leader of a process group that is killed when its handle goes.
+//! - **Ports are free ones** (port 0), folders are under the target directory, so that tests run side by side.
+//! - Media is judged by a demuxer of our own ([`flv`]), never by the server's: a defect in one does not hide in the other.
+//!
+//! The server is `JACKFIELD_BIN`, or the `jackfield` beside the test in the target directory. With
+//! `E2E_PEER=rtmp://host/app` the tables of clients run against that server instead, to see whose fault a failure is.
+//!
+//! It does not simulate anything (the hook engine has its own simulation), and it measures nothing (`bench/` does).
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the outside world: it starts programs and threads, and reads the clock for its deadlines"
+)]
+
+pub mod clip;
+pub mod flv;
+pub mod receiver;
+pub mod tls;
+
+mod clients;
+mod events;
+mod journal;
+mod matrix;
+mod place;
+mod process;
+mod program;
+mod server;
+
+pub use clients::{Player, PlayerKind, Publisher, PublisherKind};
+pub use events::{Event, Events};
+pub use flv::{Recording, compare};
+pub use journal::Journal;
+pub use matrix::Matrix;
+pub use place::Scratch;
+pub use process::{Processes, resident_kib};
+pub use program::{BytesFn, Program, Running, Stdout};
+pub use receiver::{Receiver, Reply, Request};
+pub use server::{Ended, LogLine, Server, ServerBuilder, peer};
+
+use std::time::Duration;
+
+/// The deadline of what happens at once on an idle machine; generous, because machines are shared.
+pub const SOON: Duration = Duration::from_secs(20);

@@ -1,0 +1,90 @@
+//! Where the kit finds the server and keeps its files: all of it in the target directory.
+
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The folder of this build (`target/debug`): the test itself lies in its `deps`.
+fn build() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("finding the running test")?;
+    let deps = test.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "deps"));
+    let build = deps.and_then(Path::parent);
+    Ok(build.with_context(|| format!("{} is not in a target directory", test.display()))?.to_path_buf())
+}
+
+/// The server's binary: `JACKFIELD_BIN`, else the one of this build.
+pub(crate) fn server() -> Result<PathBuf> {
+    let path = match std::env::var_os("JACKFIELD_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => build()?.join("jackfield"),
+    };
+    ensure!(path.is_file(), "{} is not there; `cargo build -p jackfield-cli` makes it", path.display());
+    Ok(path)
+}
+
+/// A folder for files that are made once and kept, made if need be.
+pub(crate) fn kept(name: &str) -> Result<PathBuf> {
+    let folder = build()?.join("e2e").join(name);
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+/// A folder for one test; it goes when the value goes, unless the test is failing.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes an empty folder with a name of its own.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = kept("scratch")?.join(name);
+        // A former test of the same process id that failed left its files for a look; they are old now.
+        if path.exists() {
+            std::fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        }
+        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        Ok(Self { path })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file into it and returns its path.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::write(&path, content).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+
+    /// Writes a program into it (mode 0755) and returns its path. `content` starts with `#!`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn script(&self, name: &str, content: &str) -> Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.file(name, content)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // What remains is in the target directory, where nobody minds it.
+        std::fs::remove_dir_all(&self.path).unwrap_or_default();
+    }
+}

@@ -1,0 +1,119 @@
+//! What `/proc` tells of the server: its descriptors, its memory, its children.
+
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+
+/// A look at all processes of the machine.
+#[derive(Debug)]
+pub struct Processes(BTreeMap<u32, Process>);
+
+#[derive(Debug)]
+struct Process {
+    parent: u32,
+    group: u32,
+    name: String,
+    state: char,
+}
+
+impl Processes {
+    /// Looks now.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be listed.
+    pub fn now() -> Result<Self> {
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir("/proc").context("/proc")? {
+            let pid = entry?.file_name().to_string_lossy().parse();
+            // A process that ended since is no error.
+            if let Some((pid, process)) = pid.ok().and_then(|pid| Some((pid, stat(pid)?))) {
+                found.insert(pid, process);
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The children of `pid`, their children, and so on.
+    pub fn below(&self, pid: u32) -> Vec<u32> {
+        let mut found = vec![];
+        let mut todo = vec![pid];
+        while let Some(parent) = todo.pop() {
+            let children = self.0.iter().filter(|(_, process)| process.parent == parent).map(|(pid, _)| *pid);
+            let children: Vec<u32> = children.collect();
+            todo.extend(&children);
+            found.extend(children);
+        }
+        found
+    }
+
+    /// The processes of a group that have not ended.
+    pub fn of_group(&self, group: u32) -> Vec<u32> {
+        let members = self.0.iter().filter(|(_, process)| process.group == group && process.state != 'Z');
+        members.map(|(pid, _)| *pid).collect()
+    }
+
+    /// Whether the process is there and has not ended.
+    pub fn lives(&self, pid: u32) -> bool {
+        self.0.get(&pid).is_some_and(|process| process.state != 'Z')
+    }
+
+    /// The program's name (at most 15 characters), if the process is there.
+    pub fn name(&self, pid: u32) -> Option<&str> {
+        self.0.get(&pid).map(|process| process.name.as_str())
+    }
+}
+
+/// proc_pid_stat(5): the name stands in parentheses and may hold anything, so the fields are counted from its end.
+fn stat(pid: u32) -> Option<Process> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, fields) = text.rsplit_once(") ")?;
+    let (_, name) = head.split_once('(')?;
+    let mut fields = fields.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    Some(Process { parent, group, name: name.to_owned(), state })
+}
+
+/// How many descriptors the process has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(std::fs::read_dir(&path).context(path)?.count())
+}
+
+/// How many threads the process has.
+pub(crate) fn threads(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/task");
+    Ok(std::fs::read_dir(&path).context(path)?.count())
+}
+
+/// Resident memory of the process (`VmRSS`), in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub fn resident_kib(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).context(path)?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS: the process has ended")?;
+    line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_finds_ourselves_and_our_child() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let me = std::process::id();
+        let now = Processes::now().unwrap();
+        assert!(now.lives(me) && now.below(me).contains(&child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!Processes::now().unwrap().lives(child.id()));
+        assert!(resident_kib(me).unwrap() > 100);
+        assert!(descriptors(me).unwrap() >= 3 && threads(me).unwrap() >= 1);
+    }
+}

@@ -1,0 +1,3 @@
+//! The built server and real clients.
+
+mod matrix;
