@@ -14,12 +14,12 @@ use crate::wire::{Ended, MAX_MESSAGE_BYTES, Reply, Request, Scope, Spawn};
 use jackfield_media::Mono;
 use jackfield_runtime::clock;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitOptions, WaitStatus};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
-use sweep::{Progress, Sweep};
+use sweep::{Found, Progress, Sweep};
 use table::Table;
 
 pub use setup::run_helper_if_asked;
@@ -148,12 +148,14 @@ impl Helper {
             Request::End { id, grace } => self.table.end(id, grace, clock::now()),
             Request::Sweep { request, grace, scope } => self.begin_sweep(scope, grace, Some(request)),
             Request::Count { request } => {
-                let background = sweep::background_groups(&self.table).len();
-                self.reply(Reply::Counted {
-                    request,
-                    programs: u32::try_from(self.table.len()).unwrap_or(u32::MAX),
-                    background: u32::try_from(background).unwrap_or(u32::MAX),
-                });
+                let programs = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
+                let background = Found::background(&self.table).group_count();
+                self.reply(Reply::Counted { request, programs, background });
+            }
+            Request::Adopt { session, unfinished } => {
+                if let Some(session) = Pid::from_raw(session) {
+                    self.table.adopt(session, &unfinished);
+                }
             }
         }
     }

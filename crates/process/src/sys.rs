@@ -49,10 +49,22 @@ pub(crate) fn exec(file: &CStr, argv: &[&CStr], env: &[CString]) -> io::Error {
 /// Gives every signal its default disposition, so that no program inherits an ignored one (the
 /// standard library ignores SIGPIPE, `nohup` SIGHUP), and blocks them all: nothing but SIGKILL ends the helper.
 pub(crate) fn reset_and_block_signals() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default disposition installs no handler. SIGKILL, SIGSTOP and the two signals
-        // that the C library keeps for itself are refused, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's own call and structure: all zero is the default disposition without flags on every machine,
+    // and the C library's call would refuse the two signals that it keeps for itself.
+    let default = [0_u64; 8];
+    let set_bytes: usize = 8;
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads a structure that is shorter than `default`, and installs no handler. It
+        // refuses SIGKILL and SIGSTOP, which are never ignored.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal as c_int,
+                default.as_ptr(),
+                ptr::null_mut::<u64>(),
+                set_bytes,
+            );
+        }
     }
     set_mask(&full_set())
 }

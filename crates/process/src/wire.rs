@@ -41,6 +41,12 @@ pub(crate) enum Request {
     Count {
         request: u64,
     },
+    /// Take over what a dead helper's session holds. Of these groups nothing may live on: they were
+    /// unfinished programs'.
+    Adopt {
+        session: i32,
+        unfinished: Vec<i32>,
+    },
 }
 
 /// What a sweep ends.
@@ -283,6 +289,16 @@ pub(crate) fn encode_count(request: u64) -> Vec<u8> {
     writer.0
 }
 
+/// The message that hands over a dead helper's session.
+pub(crate) fn encode_adopt(session: i32, unfinished: &[i32]) -> Vec<u8> {
+    let mut writer = Writer::start(5);
+    writer.i32(session).count(unfinished.len());
+    for group in unfinished {
+        writer.i32(*group);
+    }
+    writer.0
+}
+
 impl Request {
     pub(crate) fn decode(message: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader(message);
@@ -300,6 +316,11 @@ impl Request {
             4 => {
                 let count = Self::Count { request: reader.u64()? };
                 reader.end(count)
+            }
+            5 => {
+                let (session, count) = (reader.i32()?, reader.count()?);
+                let unfinished = (0..count).map(|_| reader.i32()).collect::<Result<_, _>>()?;
+                reader.end(Self::Adopt { session, unfinished })
             }
             _ => Err(Malformed),
         }

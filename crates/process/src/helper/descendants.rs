@@ -2,13 +2,24 @@
 //! (`PR_SET_CHILD_SUBREAPER`), so that what a program left behind is found among its children, however it
 //! left its parents.
 
-use rustix::process::{Pid, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
-/// A living child of the helper.
+/// Somebody who lives below the helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Living {
     pub(super) pid: Pid,
     pub(super) group: Pid,
+    pub(super) relation: Relation,
+}
+
+/// What somebody is to the helper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// Its child: the number is taken until the helper reaps it.
+    Child,
+    /// In this session of a helper that died. The server keeps that one unreaped, so that no
+    /// other session has its number.
+    Adopted { session: Pid },
 }
 
 /// Whether a child of the helper lives in this group.
@@ -30,20 +41,33 @@ fn lives(which: WaitId<'_>) -> bool {
     rustix::process::waitid(which, options).is_ok()
 }
 
-/// All living children, by a look through `/proc`: for rare occasions.
-pub(super) fn living() -> Vec<Living> {
+/// Everybody, by a look through `/proc`: for rare occasions.
+pub(super) fn living(adopted: &[Pid]) -> Vec<Living> {
     let helper = rustix::process::getpid();
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: i32| {
-            let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-            let stat = Stat::parse(&stat)?;
-            let alive = !matches!(stat.state, b'Z' | b'X');
-            let child = Living { pid: Pid::from_raw(pid)?, group: Pid::from_raw(stat.group)? };
-            (alive && stat.parent == helper.as_raw_pid()).then_some(child)
+        .filter_map(|number: i32| {
+            let pid = Pid::from_raw(number)?;
+            let stat = Stat::read(pid)?;
+            let relation = if stat.parent == helper.as_raw_pid() {
+                Relation::Child
+            } else {
+                let session = adopted.iter().find(|session| session.as_raw_pid() == stat.session)?;
+                Relation::Adopted { session: *session }
+            };
+            Some(Living { pid, group: Pid::from_raw(stat.group)?, relation })
         })
         .collect()
+}
+
+/// Signals one who was adopted, whose number may mean another by now: the descriptor holds on to whoever
+/// has it, and is used only if that one is in the session.
+pub(super) fn signal_adopted(pid: Pid, session: Pid, signal: Signal) {
+    let Ok(held) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if Stat::read(pid).is_some_and(|stat| stat.session == session.as_raw_pid()) {
+        rustix::process::pidfd_send_signal(held, signal).ok();
+    }
 }
 
 /// The fields of `/proc/<pid>/stat` that are wanted here (proc_pid_stat(5)).
@@ -52,9 +76,16 @@ struct Stat {
     state: u8,
     parent: i32,
     group: i32,
+    session: i32,
 }
 
 impl Stat {
+    /// Of somebody who lives.
+    fn read(pid: Pid) -> Option<Self> {
+        let text = std::fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+        Self::parse(&text).filter(|stat| !matches!(stat.state, b'Z' | b'X'))
+    }
+
     /// The second field is the program's name in parentheses and may hold anything, parentheses too.
     fn parse(text: &[u8]) -> Option<Self> {
         let after_name = text.iter().rposition(|byte| *byte == b')')?;
@@ -63,6 +94,7 @@ impl Stat {
             state: *fields.next()?.as_bytes().first()?,
             parent: fields.next()?.parse().ok()?,
             group: fields.next()?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
         })
     }
 }
@@ -73,8 +105,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let stat = Stat::parse(b"42 (a) R 1 (b)) S 7 40 40 0 -1");
-        assert_eq!(stat, Some(Stat { state: b'S', parent: 7, group: 40 }));
+        let stat = Stat::parse(b"42 (a) R 1 (b)) S 7 40 39 0 -1");
+        assert_eq!(stat, Some(Stat { state: b'S', parent: 7, group: 40, session: 39 }));
         assert_eq!(Stat::parse(b"42 (cut"), None);
         assert_eq!(Stat::parse(b"42 (cut) S 7"), None);
     }

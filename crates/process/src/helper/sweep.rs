@@ -4,7 +4,7 @@
 //! Whoever dies may leave orphans that the helper adopts, so a sweep looks again after each death until
 //! nobody is left: SIGTERM to each group once, SIGKILL to those still there when the grace is over.
 
-use super::descendants;
+use super::descendants::{self, Relation};
 use super::table::Table;
 use crate::wire::Scope;
 use jackfield_media::Mono;
@@ -34,7 +34,7 @@ pub(super) struct Sweep {
     scope: Scope,
     kill_at: Mono,
     give_up_at: Mono,
-    /// Groups that were sent SIGTERM.
+    /// Groups, and adopted processes, that were sent SIGTERM.
     told: HashSet<Pid>,
     /// When to look next; long ago when somebody has died.
     next: Mono,
@@ -89,47 +89,87 @@ impl Sweep {
         }
         let deadline = if now < self.kill_at { self.kill_at } else { self.give_up_at };
         self.next = deadline.min(now.after(LOOK_EVERY));
-        let groups = match self.scope {
-            Scope::Background => background_groups(table),
-            Scope::Everything => all_groups(table),
+        let found = match self.scope {
+            Scope::Background => Found::background(table),
+            Scope::Everything => Found::everything(table),
         };
-        let left = u32::try_from(groups.len()).unwrap_or(u32::MAX);
-        if groups.is_empty() && (self.scope == Scope::Background || !descendants::any()) {
-            return Progress::Done { left: 0 };
+        let left = found.group_count();
+        if left == 0 && (self.scope == Scope::Background || !descendants::any()) {
+            return Progress::Done { left };
         }
         if now >= self.give_up_at {
             return Progress::Done { left: left.max(1) };
         }
-        for group in groups {
-            self.signal(group, now);
-        }
+        self.signal(&found, now);
         Progress::Going
     }
 
-    /// The group has a child of the helper among its members, or a leader that is not reaped; nothing has
-    /// been reaped since that was found, so that the number means this group.
-    fn signal(&mut self, group: Pid, now: Mono) {
+    /// A group that was found has a child of the helper among its members, or a leader that is not reaped; nothing
+    /// has been reaped since, so that its number means this group.
+    fn signal(&mut self, found: &Found, now: Mono) {
+        for group in &found.groups {
+            for signal in self.signals(*group, now) {
+                rustix::process::kill_process_group(*group, *signal).ok();
+            }
+        }
+        for (pid, _, session) in &found.adopted {
+            for signal in self.signals(*pid, now) {
+                descendants::signal_adopted(*pid, *session, *signal);
+            }
+        }
+    }
+
+    fn signals(&mut self, number: Pid, now: Mono) -> &'static [Signal] {
         if now >= self.kill_at {
-            rustix::process::kill_process_group(group, Signal::KILL).ok();
-        } else if self.told.insert(group) {
-            rustix::process::kill_process_group(group, Signal::TERM).ok();
-            rustix::process::kill_process_group(group, Signal::CONT).ok();
+            &[Signal::KILL]
+        } else if self.told.insert(number) {
+            // A stopped process gets no SIGTERM before it goes on.
+            &[Signal::TERM, Signal::CONT]
+        } else {
+            &[]
         }
     }
 }
 
-/// The groups of the living that belong to no unfinished program.
-pub(super) fn background_groups(table: &Table) -> HashSet<Pid> {
-    living_groups().filter(|group| !table.has_group(*group)).collect()
+/// Who is found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    groups: HashSet<Pid>,
+    /// Processes with their group and session, from under a helper that died.
+    adopted: Vec<(Pid, Pid, Pid)>,
 }
 
-/// The groups of all the living. Those of programs are known even if `/proc` is not to be had.
-fn all_groups(table: &Table) -> HashSet<Pid> {
-    living_groups().chain(table.led_groups()).collect()
-}
+impl Found {
+    /// The living that belong to no unfinished program.
+    pub(super) fn background(table: &Table) -> Self {
+        let mut found = Self::living(table);
+        found.groups.retain(|group| !table.has_group(*group));
+        found
+    }
 
-fn living_groups() -> impl Iterator<Item = Pid> {
-    let own = rustix::process::getpgrp();
-    // A child between its fork and its own group is still in the helper's: never signal that.
-    descendants::living().into_iter().map(|child| child.group).filter(move |group| *group != own)
+    /// All the living. The groups of programs are known even if `/proc` is not to be had.
+    fn everything(table: &Table) -> Self {
+        let mut found = Self::living(table);
+        found.groups.extend(table.led_groups());
+        found
+    }
+
+    fn living(table: &Table) -> Self {
+        let own = rustix::process::getpgrp();
+        let mut found = Self::default();
+        for living in descendants::living(table.adopted()) {
+            match living.relation {
+                // A child between its fork and its own group is still in the helper's: never signal that.
+                Relation::Child if living.group == own => {}
+                Relation::Child => drop(found.groups.insert(living.group)),
+                Relation::Adopted { session } => found.adopted.push((living.pid, living.group, session)),
+            }
+        }
+        found
+    }
+
+    pub(super) fn group_count(&self) -> u32 {
+        let adopted: HashSet<Pid> = self.adopted.iter().map(|(_, group, _)| *group).collect();
+        u32::try_from(self.groups.len() + adopted.len()).unwrap_or(u32::MAX)
+    }
 }

@@ -4,7 +4,7 @@
 //! A group is signalled only while its number is certainly its own. As long as its leader is not reaped that is so:
 //! the kernel does not give the number away. After that [`descendants::any_in_group`] vouches for it.
 
-use super::descendants;
+use super::descendants::{self, Relation};
 use super::start::{Outcome, Status};
 use crate::wire::{Ended, Reply};
 use jackfield_media::Mono;
@@ -56,6 +56,8 @@ pub(super) struct Table {
     entries: BTreeMap<u64, Entry>,
     /// Of leaders that are not reaped.
     by_pid: HashMap<Pid, u64>,
+    /// Sessions of helpers that died before this one.
+    adopted: Vec<Pid>,
 }
 
 impl Table {
@@ -85,6 +87,21 @@ impl Table {
     /// The groups of all programs whose leader is not reaped: those that may be signalled at any time.
     pub(super) fn led_groups(&self) -> impl Iterator<Item = Pid> {
         self.by_pid.keys().copied()
+    }
+
+    /// Takes over what lives in a dead helper's session, and ends what of it was an unfinished program's.
+    pub(super) fn adopt(&mut self, session: Pid, unfinished: &[i32]) {
+        self.adopted.push(session);
+        for living in descendants::living(&[session]) {
+            if unfinished.contains(&living.group.as_raw_pid()) && living.relation != Relation::Child {
+                descendants::signal_adopted(living.pid, session, Signal::KILL);
+            }
+        }
+    }
+
+    /// The sessions that were taken over.
+    pub(super) fn adopted(&self) -> &[Pid] {
+        &self.adopted
     }
 
     /// What there is to tell of a start. Of a failed one nothing more will be told.

@@ -60,7 +60,7 @@ impl Link {
         match clock::until(clock::now().after(READY_WITHIN), link.next(Wanted::Replies)).await {
             Some(Ok(Event::Reply(Reply::Ready))) => Ok(link),
             _ => {
-                link.end().await;
+                link.end().await.reap();
                 Err(StartError::NotReady)
             }
         }
@@ -108,15 +108,32 @@ impl Link {
     }
 
     /// Ends the helper by closing the socket, which lets it end its programs first; by force if that takes long.
-    pub(super) async fn end(self) {
+    /// Until what is returned is reaped, its number, which is its session's too, means nobody else.
+    pub(super) async fn end(self) -> Ended {
         let Self { socket, mut process, ended, .. } = self;
         drop(socket);
         if clock::until(clock::now().after(GONE_WITHIN), ended.readable()).await.is_none() {
             process.kill().ok();
             clock::until(clock::now().after(GONE_WITHIN), ended.readable()).await;
         }
-        // It has ended, so that this only takes its status, or it never will, and we do not wait for that.
-        process.try_wait().ok();
+        Ended(process)
+    }
+}
+
+/// A helper that has ended, not yet reaped.
+#[derive(Debug)]
+pub(super) struct Ended(process::Child);
+
+impl Ended {
+    /// The session that it led, in which its programs may live on.
+    pub(super) fn session(&self) -> i32 {
+        i32::try_from(self.0.id()).unwrap_or(0)
+    }
+
+    /// Gives up its number.
+    pub(super) fn reap(mut self) {
+        // It has ended, so that this only takes its status; or it never will, and we do not wait for that.
+        self.0.try_wait().ok();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::LauncherConfig;
 use super::Running;
 use super::child::{ExitStatus, Handle, Wishes};
-use super::link::{Event, Gone, Link, Taken, Wanted};
+use super::link::{self, Event, Gone, Link, Taken, Wanted};
 use crate::error::{SpawnError, Step};
 use crate::program::{Program, User};
 use crate::wire::{self, Ended, Reply, Scope};
@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 
 /// The most programs that are being started at a time; over it the queue of commands fills.
 const MAX_STARTING: usize = 64;
+
+/// The most dead helpers whose sessions are remembered.
+const MAX_DEAD: usize = 16;
 
 /// The wait before a helper that did not live long is followed by a third: doubled each time, up to the last.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
@@ -90,10 +93,13 @@ pub(super) struct Owner {
     /// is at most one for a command and one for each running program.
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     starting: HashMap<u64, oneshot::Sender<Result<Handle, Refusal>>>,
-    running: HashMap<u64, oneshot::Sender<ExitStatus>>,
+    running: HashMap<u64, (i32, oneshot::Sender<ExitStatus>)>,
     sweeps: HashMap<u64, (Scope, oneshot::Sender<u32>)>,
     counts: HashMap<u64, oneshot::Sender<Running>>,
     next_request: u64,
+    /// Helpers that died, at most [`MAX_DEAD`], with the groups of programs that were unfinished then. Each new
+    /// helper takes over what they left.
+    dead: VecDeque<(link::Ended, Vec<i32>)>,
     /// The wait before the next helper, if this one does not live long.
     back_off: Duration,
 }
@@ -139,6 +145,7 @@ impl Owner {
             sweeps: HashMap::new(),
             counts: HashMap::new(),
             next_request: 0,
+            dead: VecDeque::new(),
             back_off: Duration::ZERO,
         }
     }
@@ -153,8 +160,9 @@ impl Owner {
         };
         drop(self.commands);
         if let Helper::Up { link, .. } = self.helper {
-            link.end().await;
+            link.end().await.reap();
         }
+        self.dead.into_iter().for_each(|(dead, _)| dead.reap());
         if let End::Stopped { left, answer } = end {
             answer.send(left).ok();
         }
@@ -262,7 +270,7 @@ impl Owner {
                     Ended::Code(code) => ExitStatus::Code(code),
                     Ended::Signal(signal) => ExitStatus::Signal(signal),
                 };
-                if let Some(exit) = self.running.remove(&id) {
+                if let Some((_, exit)) = self.running.remove(&id) {
                     exit.send(status).ok();
                 }
             }
@@ -283,7 +291,7 @@ impl Owner {
     fn started(&mut self, id: u64, pid: i32) {
         let Some(answer) = self.starting.remove(&id) else { return };
         let (exited, exit) = oneshot::channel();
-        self.running.insert(id, exited);
+        self.running.insert(id, (pid, exited));
         let pid = u32::try_from(pid).unwrap_or_default();
         let handle = Handle { id, pid, exit, ended: None, wishes: Arc::clone(&self.wishes) };
         // A handle that nobody takes is dropped, which wishes for the program's end.
@@ -324,11 +332,18 @@ impl Owner {
         for (_, answer) in self.starting.drain() {
             answer.send(Err(Refusal::HelperGone)).ok();
         }
-        for (id, exit) in self.running.drain() {
+        let mut unfinished = Vec::with_capacity(self.running.len());
+        for (id, (pid, exit)) in self.running.drain() {
             self.wishes.forget(id);
             exit.send(ExitStatus::Lost).ok();
+            unfinished.push(pid);
         }
-        link.end().await;
+        self.dead.push_back((link.end().await, unfinished));
+        if self.dead.len() > MAX_DEAD
+            && let Some((oldest, _)) = self.dead.pop_front()
+        {
+            oldest.reap();
+        }
         if now.since(since) >= LONG_LIFE {
             self.back_off = Duration::ZERO;
         }
@@ -345,6 +360,10 @@ impl Owner {
             Ok(link) => {
                 tracing::info!(pid = link.pid(), "Process helper restarted");
                 self.helper = Helper::Up { link, since: clock::now() };
+                let inherited =
+                    self.dead.iter().map(|(dead, groups)| wire::encode_adopt(dead.session(), groups));
+                self.outbox.extend(inherited.map(|message| (message, Vec::new())));
+                self.flush().await;
             }
             Err(error) => {
                 tracing::error!(error = %error, "Process helper cannot be restarted");

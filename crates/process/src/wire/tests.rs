@@ -42,6 +42,8 @@ fn requests_arrive_as_they_were_sent() {
         assert_eq!(Request::decode(&sent), Ok(Request::Sweep { request: 4, grace, scope }));
     }
     assert_eq!(Request::decode(&encode_count(5)), Ok(Request::Count { request: 5 }));
+    let adopt = Request::Adopt { session: 6, unfinished: vec![7, 8] };
+    assert_eq!(Request::decode(&encode_adopt(6, &[7, 8])), Ok(adopt));
 }
 
 #[test]

@@ -5,6 +5,9 @@ use jackfield_process::{ExitStatus, Output, Program, SpawnError};
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Not a test: the server that `kill_of_the_server_ends_all_that_it_started` kills.
 #[tokio::test]
@@ -78,6 +81,35 @@ async fn a_killed_helper_takes_its_programs_along_and_is_replaced() {
         assert_eq!(next.wait().await, ExitStatus::Code(7));
         assert_ne!(launcher.running().await.unwrap().helper, helper);
     }
+}
+
+#[tokio::test]
+async fn the_next_helper_takes_over_what_a_killed_one_left() {
+    let launcher = launcher().await;
+    let mut left = launcher.spawn(sh("sleep 1000 & echo $!")).await.unwrap();
+    let mut left_lines = lines(&mut left);
+    let background = left_lines.next_line().await.unwrap().unwrap();
+    assert_eq!(left.wait().await, ExitStatus::Code(0));
+    let mut unfinished = launcher.spawn(sh("sleep 1000 & echo $!; wait")).await.unwrap();
+    let mut unfinished_lines = lines(&mut unfinished);
+    unfinished_lines.next_line().await.unwrap().unwrap();
+
+    let helper = launcher.running().await.unwrap().helper;
+    let pid = Pid::from_raw(i32::try_from(helper).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    assert_eq!(unfinished.wait().await, ExitStatus::Lost);
+    // The member of the unfinished group goes, though its leader alone was tied to the helper.
+    closed(unfinished_lines).await;
+    let running = loop {
+        if let Some(running) = launcher.running().await {
+            break running;
+        }
+    };
+    assert_eq!((running.programs, running.background), (0, 1));
+    assert!(alive(&background));
+    launcher.end_background(LONG).await.unwrap();
+    closed(left_lines).await;
+    assert_eq!(launcher.running().await.unwrap().background, 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! How unfinished programs are ended: with all of their group.
 
 use crate::{alive, closed, launcher, lines, program, run, sh};
-use jackfield_process::ExitStatus;
+use jackfield_process::{ExitStatus, Output, Program};
 use std::time::Duration;
 
 /// Longer than any test runs: an end that waits for it never comes.
@@ -81,7 +81,7 @@ async fn kill_and_drop_end_the_whole_group_at_once() {
 async fn dropping_a_child_that_is_being_terminated_leaves_it_its_grace() {
     let launcher = launcher().await;
     let script = "trap 'sleep 0.2; echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done";
-    let mut child = launcher.spawn(sh(script)).await.unwrap();
+    let mut child = launcher.spawn(Program { stderr: Output::Null, ..sh(script) }).await.unwrap();
     let mut lines = lines(&mut child);
     lines.next_line().await.unwrap().unwrap();
     child.terminate(LONG);

@@ -1,6 +1,8 @@
 //! Real programs through a real helper. The test binary is its own helper and, for the tests of its
 //! death, the server.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod background;
 mod death;
 mod ending;
