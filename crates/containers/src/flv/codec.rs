@@ -1,0 +1,79 @@
+//! Codecs by their numbers (FLV 10.1 §E.4.2.1, §E.4.3.1) and by FourCC (enhanced RTMP v2).
+
+use jackfield_media::{Codec, TrackKind};
+
+/// What stands for codecs that have neither name nor a number of their own here.
+const UNKNOWN: [&str; 16] = [
+    "unknown-0",
+    "unknown-1",
+    "unknown-2",
+    "unknown-3",
+    "unknown-4",
+    "unknown-5",
+    "unknown-6",
+    "unknown-7",
+    "unknown-8",
+    "unknown-9",
+    "unknown-10",
+    "unknown-11",
+    "unknown-12",
+    "unknown-13",
+    "unknown-14",
+    "unknown-15",
+];
+
+fn unknown(id: u8) -> Codec {
+    Codec::Other(UNKNOWN.get(usize::from(id)).copied().unwrap_or("unknown"))
+}
+
+/// The codec of a classic video tag.
+pub(super) fn of_video(id: u8) -> Codec {
+    match id {
+        1 => Codec::Other("jpeg"),
+        2 => Codec::Other("h263"),
+        3 => Codec::Other("screen"),
+        4 => Codec::Other("vp6"),
+        5 => Codec::Other("vp6a"),
+        6 => Codec::Other("screen2"),
+        7 => Codec::H264,
+        // In no specification, but what encoders sent before there was enhanced RTMP.
+        12 => Codec::Other("hevc"),
+        other => unknown(other),
+    }
+}
+
+/// The codec of a classic audio tag.
+pub(super) fn of_audio(id: u8) -> Codec {
+    match id {
+        0 => Codec::Other("pcm"),
+        1 => Codec::Other("adpcm"),
+        2 | 14 => Codec::Other("mp3"),
+        3 => Codec::Other("pcm-le"),
+        4..=6 => Codec::Other("nellymoser"),
+        7 => Codec::Other("pcma"),
+        8 => Codec::Other("pcmu"),
+        10 => Codec::Aac,
+        11 => Codec::Other("speex"),
+        15 => Codec::Other("device"),
+        other => unknown(other),
+    }
+}
+
+/// The codec of an enhanced packet.
+pub(super) fn of_four_cc(kind: TrackKind, four_cc: [u8; 4]) -> Codec {
+    match (kind, &four_cc) {
+        (TrackKind::Video, b"avc1") => Codec::H264,
+        (TrackKind::Video, b"hvc1") => Codec::Other("hevc"),
+        (TrackKind::Video, b"vvc1") => Codec::Other("vvc"),
+        (TrackKind::Video, b"av01") => Codec::Other("av1"),
+        (TrackKind::Video, b"vp08") => Codec::Other("vp8"),
+        (TrackKind::Video, b"vp09") => Codec::Other("vp9"),
+        (TrackKind::Audio, b"mp4a") => Codec::Aac,
+        (TrackKind::Audio, b"Opus") => Codec::Other("opus"),
+        (TrackKind::Audio, b"fLaC") => Codec::Other("flac"),
+        (TrackKind::Audio, b"ac-3") => Codec::Other("ac3"),
+        (TrackKind::Audio, b"ec-3") => Codec::Other("eac3"),
+        (TrackKind::Audio, b".mp3") => Codec::Other("mp3"),
+        _ => Codec::Other("unknown"),
+    }
+}
