@@ -1,9 +1,8 @@
 //! What a handler's transport is to the engine: a way to make one call.
 
 use jackfield_events::{Answer, Event};
-use jackfield_hooks::{Failure, Mode};
+use jackfield_hooks::{DeliveryId, Failure, Mode};
 use jackfield_media::{Mono, Text};
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,16 +10,6 @@ use std::time::Duration;
 
 /// A boxed future, for the object-safe [`Transport`].
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Identifies one delivery of one event to one hook over all its attempts: `dlv_…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeliveryId(pub u64);
-
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dlv_{:08x}", self.0)
-    }
-}
 
 /// One attempt to deliver one event to one hook.
 #[derive(Debug, Clone)]

@@ -1,0 +1,152 @@
+//! What the configuration says of one hook.
+
+use crate::Selector;
+use jackfield_events::{EventSet, OnError};
+use jackfield_media::Text;
+use std::fmt;
+use std::time::Duration;
+
+/// Whether a hook decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is told; nobody waits for it. A question reaches it as a notice, with its secrets masked.
+    Notify,
+    /// Its answer is part of a question's verdict. (Of a notice it is told.)
+    Decide,
+}
+
+impl Mode {
+    /// The word in configuration, logs and the worker protocol.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Notify => "notify",
+            Self::Decide => "decide",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Identifies one delivery of one event to one hook over all its attempts: `dlv_…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub u64);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dlv_{:08x}", self.0)
+    }
+}
+
+/// Whether the notice calls of a hook count in the limit over all hooks (`--hook-concurrency`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoticeShare {
+    /// They do: `run` and `url`.
+    Shared,
+    /// The hook's own `concurrency` is its only limit: `worker` and `stdio`.
+    Own,
+}
+
+/// After which failures of a notice it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RetryAfter {
+    /// Only after those that the transport marks so: a `run` that ended with 75.
+    Asked,
+    /// After those, and after a deadline: `url` and `worker`.
+    Failure,
+    /// After each: a `run` with `retries`.
+    Any,
+}
+
+/// How often a notice is tried again, by the schedule 1 s, 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h, 10 h,
+/// each up to a fifth longer or shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Retries {
+    /// Tries after the first.
+    pub limit: u32,
+    /// What they follow.
+    pub after: RetryAfter,
+}
+
+impl Retries {
+    /// The length of the schedule.
+    const ALL: u32 = 9;
+
+    /// Of a program that has effects: `retries` of its configuration, else once unless it asks for more.
+    #[must_use]
+    pub const fn of_run(retries: Option<u32>) -> Self {
+        match retries {
+            Some(limit) => Self { limit, after: RetryAfter::Any },
+            None => Self { limit: Self::ALL, after: RetryAfter::Asked },
+        }
+    }
+
+    /// Of a webhook or worker: `retries` of its configuration, else the whole schedule.
+    #[must_use]
+    pub const fn of_delivery(retries: Option<u32>) -> Self {
+        let limit = match retries {
+            Some(limit) => limit,
+            None => Self::ALL,
+        };
+        Self { limit, after: RetryAfter::Failure }
+    }
+}
+
+/// One hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookSpec {
+    /// Its name, unique in the configuration: over a reload, the same name is the same hook.
+    pub name: Text,
+    /// The events that it wants.
+    pub on: EventSet,
+    /// The streams that it is about.
+    pub streams: Selector,
+    /// Whether it decides the questions among its events. Notices are always told.
+    pub mode: Mode,
+    /// Longest call of a notice.
+    pub notice_timeout: Duration,
+    /// Longest call of a question, waiting for room included.
+    pub question_timeout: Duration,
+    /// What its failure does to a question; by default what the catalogue says.
+    pub on_error: Option<OnError>,
+    /// Calls at once, at least 1: of notices, and counted apart, of questions.
+    pub concurrency: usize,
+    /// Calls a second, questions first; `None` = no limit.
+    pub rate: Option<u32>,
+    /// Notices that wait, at least 1; when it is full, the oldest is dropped and counted. Counted apart,
+    /// questions that wait; when that is full, the next ends as `overload`.
+    pub queue: usize,
+    /// How often a notice is tried again.
+    pub retries: Retries,
+    /// Hooks of one group share one lane for each key: a notice to one starts only after the notice
+    /// before it, to whichever of them, has ended.
+    pub lane_group: Option<Text>,
+    /// Whether its notices count in the limit over all hooks.
+    pub notice_share: NoticeShare,
+}
+
+impl HookSpec {
+    /// A hook with the defaults of the configuration.
+    #[must_use]
+    pub fn new(name: &str, on: EventSet, mode: Mode) -> Self {
+        Self {
+            name: name.into(),
+            on,
+            streams: Selector::default(),
+            mode,
+            notice_timeout: Duration::from_secs(30),
+            question_timeout: Duration::from_secs(2),
+            on_error: None,
+            concurrency: 10,
+            rate: None,
+            queue: 1000,
+            retries: Retries::of_delivery(None),
+            lane_group: None,
+            notice_share: NoticeShare::Shared,
+        }
+    }
+}
