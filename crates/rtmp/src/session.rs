@@ -195,6 +195,13 @@ impl ServerSession {
         }
     }
 
+    /// The payload bytes of the chunks that this client was told to expect: what
+    /// [`Packet::new`](crate::Packet::new) needs.
+    #[must_use]
+    pub fn chunk_size(&self) -> u32 {
+        self.config.chunk_size.clamp(128, 65_536)
+    }
+
     /// Whether more input may be handed in. While `connect` waits for its answer, input is held and not
     /// parsed; when this says no, stop reading the socket.
     #[must_use]

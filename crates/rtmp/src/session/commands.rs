@@ -63,10 +63,13 @@ impl ServerSession {
             "FCUnpublish" => {
                 if let Some(id) = self.streams.publisher_of(name) {
                     let role = self.streams.stop(id);
+                    if let Some(Role::Publishing(_)) = role {
+                        let status = Status::note(status::UNPUBLISH_SUCCESS, "Publishing has ended.");
+                        let object = status.to_object().into();
+                        self.outbox.command(0, "onFCUnpublish", 0.0, &[Value::Null, object]);
+                        status.write(&mut self.outbox, id);
+                    }
                     self.report_stop(id, role);
-                    let status = Status::note(status::UNPUBLISH_SUCCESS, "Publishing has ended.");
-                    self.outbox.command(0, "onFCUnpublish", 0.0, &[Value::Null, status.to_object().into()]);
-                    status.write(&mut self.outbox, id);
                 }
             }
             _ => {}

@@ -44,7 +44,8 @@ impl ServerSession {
                 Ok(())
             }
             Err(error) => {
-                self.write_rejection(command.transaction, &error.to_string());
+                let description = format!("Refused by its app or URL: {error}.");
+                self.write_rejection(command.transaction, &description);
                 Err(Error::BadConnect(error))
             }
         }
@@ -62,7 +63,7 @@ impl ServerSession {
         let window = self.config.window_bytes;
         self.outbox.window_ack_size(window);
         self.outbox.set_peer_bandwidth(window, BandwidthLimit::Dynamic);
-        self.outbox.set_chunk_size(self.config.chunk_size.clamp(128, 65_536));
+        self.outbox.set_chunk_size(self.chunk_size());
         let properties =
             Object::new().with("fmsVer", FMS_VERSION).with("capabilities", CAPABILITIES).with("mode", 1.0);
         let status = Status::note(status::CONNECT_SUCCESS, "Connection succeeded.");

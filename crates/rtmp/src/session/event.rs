@@ -19,7 +19,9 @@ pub enum Output<E = Event> {
     Closed(Error),
 }
 
-/// What a client did. Ids of message streams are those that the client was given.
+/// What a client did. Ids of message streams are those that the client was given. After
+/// [`Unpublish`](Self::Unpublish) or [`StopPlay`](Self::StopPlay) an open question of that message stream
+/// is void, and its id may come again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The handshake is complete.

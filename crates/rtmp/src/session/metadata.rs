@@ -1,7 +1,7 @@
 //! Data messages: which are metadata, and what of it is kept.
 
 use crate::Error;
-use crate::amf::{self, AmfReader, Object, Value};
+use crate::amf::{self, AmfError, AmfReader, Object, Value};
 use crate::message::{MessageLimits, data_name};
 use bytes::{Buf, Bytes};
 
@@ -52,12 +52,22 @@ pub(super) fn classify(body: Bytes, limits: &MessageLimits) -> Result<DataMessag
         let properties = value.as_ref().and_then(Value::as_object).map(clean).unwrap_or_default();
         return Ok(metadata(properties));
     }
+    check(values, limits)?;
     let mut passed = body.clone();
     if passed.get(3..).is_some_and(|after| after.starts_with(b"@setDataFrame")) {
         // Marker, length, text.
         passed.advance(3 + "@setDataFrame".len());
     }
     Ok(DataMessage::Other(passed))
+}
+
+/// What is passed on unread must not harm the players that read it.
+fn check(values: &[u8], limits: &MessageLimits) -> Result<(), Error> {
+    match AmfReader::new(values, limits.amf).all() {
+        // Beyond the switch to AMF3 nothing can be checked, and Flash players can read it.
+        Ok(_) | Err(AmfError::Amf3) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn metadata(properties: Object) -> DataMessage {
