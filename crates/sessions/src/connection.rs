@@ -1,0 +1,203 @@
+//! One connection, as its own task holds it.
+
+use crate::connections::Connections;
+use jackfield_events::notices::{ConnectionAccept, ConnectionClose, HandshakeComplete};
+use jackfield_events::{EndReason, Protocol, Scope};
+use jackfield_media::{ConnId, Mono, Text};
+use jackfield_runtime::clock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::SetOnce;
+
+/// Who is at the other end, and how it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The client; behind a trusted proxy the one that the proxy told.
+    pub client: SocketAddr,
+    /// The address of ours that it reached.
+    pub server: SocketAddr,
+    /// Protocol of the listener.
+    pub protocol: Protocol,
+}
+
+/// Whether a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// In clear text.
+    Off,
+    /// By TLS.
+    On,
+}
+
+/// Why somebody wants a connection gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kick {
+    /// The reason that its stop events carry.
+    pub reason: EndReason,
+    /// What the client may be told.
+    pub text: Text,
+}
+
+impl Kick {
+    /// A kick with [`EndReason::Kicked`].
+    #[must_use]
+    pub fn by_operator(text: &str) -> Self {
+        Self { reason: EndReason::Kicked, text: text.into() }
+    }
+}
+
+/// Bytes through a connection's socket. Shared: the writer of the socket may hold it too.
+#[derive(Debug, Default)]
+pub struct Counters {
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Counters {
+    /// Adds bytes that were read.
+    pub fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Adds bytes that were written.
+    pub fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes read so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// What the table and the connection's task share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: ConnId,
+    pub(crate) peer: Peer,
+    pub(crate) opened_at: Mono,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) kick: SetOnce<Kick>,
+}
+
+/// An open connection. Dropping it closes it with `client_disconnect`.
+#[derive(Debug)]
+pub struct Connection {
+    table: Connections,
+    shared: Arc<Shared>,
+    end: EndReason,
+}
+
+impl Connection {
+    /// Tells that it was accepted.
+    pub(crate) fn accepted(table: Connections, shared: Arc<Shared>) -> Self {
+        let Peer { client, server, protocol } = shared.peer;
+        let connection = Self { table, shared, end: EndReason::ClientDisconnect };
+        connection.table.bus().emit(
+            &connection.scope(),
+            &ConnectionAccept {
+                client_ip: client.ip(),
+                client_port: client.port(),
+                server_ip: server.ip(),
+                server_port: server.port(),
+                protocol,
+            },
+        );
+        connection
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> ConnId {
+        self.shared.id
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.shared.peer
+    }
+
+    /// When it was accepted.
+    #[must_use]
+    pub fn opened_at(&self) -> Mono {
+        self.shared.opened_at
+    }
+
+    /// What events of the connection itself are about.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { conn_id: Some(self.shared.id), ..Scope::default() }
+    }
+
+    /// Counts bytes that were read from the socket.
+    pub fn received(&self, bytes: usize) {
+        self.shared.counters.add_received(bytes);
+    }
+
+    /// Counts bytes that the socket took.
+    pub fn sent(&self, bytes: usize) {
+        self.shared.counters.add_sent(bytes);
+    }
+
+    /// The counters, for whoever else reads or writes the socket.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    /// Tells that the protocol's handshake is done.
+    pub fn handshake_complete(&self, tls: Tls) {
+        let elapsed = clock::now() - self.shared.opened_at;
+        self.table.bus().emit(
+            &self.scope(),
+            &HandshakeComplete {
+                client_ip: self.shared.peer.client.ip(),
+                protocol: self.shared.peer.protocol,
+                tls: tls == Tls::On,
+                elapsed_ms: millis(elapsed),
+            },
+        );
+    }
+
+    /// Waits until somebody wants it gone. Cancel-safe, and may be asked again.
+    pub async fn kicked(&self) -> Kick {
+        self.shared.kick.wait().await.clone()
+    }
+
+    /// Closes it: the socket is gone, or goes now.
+    pub fn close(mut self, reason: EndReason) {
+        self.end = reason;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.table.forget(&self.shared);
+        let open_for = clock::now() - self.shared.opened_at;
+        self.table.bus().emit(
+            &self.scope(),
+            &ConnectionClose {
+                client_ip: self.shared.peer.client.ip(),
+                protocol: self.shared.peer.protocol,
+                reason: self.end,
+                duration_seconds: open_for.as_secs(),
+                duration_ms: millis(open_for),
+                bytes_received: self.shared.counters.received(),
+                bytes_sent: self.shared.counters.sent(),
+            },
+        );
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,146 @@
+//! The table of all connections.
+
+use crate::connection::{Connection, Kick, Peer, Shared};
+use crate::limits::{ByAddress, ConnectionLimits, TooMany};
+use jackfield_bus::Bus;
+use jackfield_media::{ConnId, SessionId};
+use jackfield_runtime::clock;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::SetOnce;
+
+/// There is no connection of that number, or not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no connection {0}")]
+pub struct Unknown(pub ConnId);
+
+/// A connection as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionSnapshot {
+    /// Its number.
+    pub id: ConnId,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// How long it has been open.
+    pub age: Duration,
+    /// Bytes read from its socket.
+    pub bytes_received: u64,
+    /// Bytes written to its socket.
+    pub bytes_sent: u64,
+}
+
+/// All open connections. Clones are the same table.
+#[derive(Clone)]
+pub struct Connections(Arc<Inner>);
+
+struct Inner {
+    bus: Bus,
+    limits: ConnectionLimits,
+    next_session: AtomicU64,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    last: u64,
+    open: BTreeMap<ConnId, Arc<Shared>>,
+    by_address: ByAddress,
+}
+
+impl Connections {
+    /// An empty table.
+    #[must_use]
+    pub fn new(bus: Bus, limits: ConnectionLimits) -> Self {
+        Self(Arc::new(Inner {
+            bus,
+            limits,
+            next_session: AtomicU64::new(1),
+            table: Mutex::new(Table::default()),
+        }))
+    }
+
+    /// Takes in a peer that was accepted, numbers it and tells `connection_accept`.
+    ///
+    /// # Errors
+    /// [`TooMany`] when a limit is reached: no event was told, close the socket.
+    pub fn open(&self, peer: Peer) -> Result<Connection, TooMany> {
+        let shared = {
+            let mut table = self.table();
+            let open = table.open.len();
+            table.by_address.admit(peer.client.ip(), open, &self.0.limits)?;
+            table.last += 1;
+            let shared = Arc::new(Shared {
+                id: ConnId(table.last),
+                peer,
+                opened_at: clock::now(),
+                counters: Arc::default(),
+                kick: SetOnce::new(),
+            });
+            table.open.insert(shared.id, Arc::clone(&shared));
+            shared
+        };
+        Ok(Connection::accepted(self.clone(), shared))
+    }
+
+    /// Tells a connection's own task that it must go. The first kick counts.
+    ///
+    /// # Errors
+    /// [`Unknown`] if it is not open.
+    pub fn kick(&self, id: ConnId, kick: Kick) -> Result<(), Unknown> {
+        let shared = self.table().open.get(&id).map(Arc::clone).ok_or(Unknown(id))?;
+        // It leaves already if it was kicked before.
+        drop(shared.kick.set(kick));
+        Ok(())
+    }
+
+    /// All open connections, in the order of their numbers.
+    #[must_use]
+    pub fn list(&self) -> Vec<ConnectionSnapshot> {
+        let now = clock::now();
+        let open: Vec<Arc<Shared>> = self.table().open.values().map(Arc::clone).collect();
+        let snapshot = |shared: &Arc<Shared>| ConnectionSnapshot {
+            id: shared.id,
+            peer: shared.peer,
+            age: now - shared.opened_at,
+            bytes_received: shared.counters.received(),
+            bytes_sent: shared.counters.sent(),
+        };
+        open.iter().map(snapshot).collect()
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.table().open.len()
+    }
+
+    /// The number of the next publish or play session.
+    #[must_use]
+    pub fn next_session_id(&self) -> SessionId {
+        SessionId(self.0.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    pub(crate) fn forget(&self, shared: &Shared) {
+        let mut table = self.table();
+        if table.open.remove(&shared.id).is_some() {
+            table.by_address.release(shared.peer.client.ip(), &self.0.limits);
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("count", &self.count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! The table of connections, seen from outside.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use jackfield_bus::{Bus, Sink};
+use jackfield_events::{EndReason, Event, EventSet, EventType, Masker, Protocol};
+use jackfield_sessions::{ConnectionLimits, Connections, Kick, Peer, Tls, TooMany, Unknown};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<Arc<Event>>>);
+
+impl Sink for Kept {
+    fn accept(&self, event: &Arc<Event>) {
+        self.0.lock().unwrap().push(Arc::clone(event));
+    }
+}
+
+impl Kept {
+    fn lines(&self) -> Vec<String> {
+        let line = |event: &Arc<Event>| {
+            let data: Vec<String> =
+                event.data().iter().map(|(name, value)| format!("{name}={value}")).collect();
+            format!("{} {} {}", event.event_type(), event.scope().conn_id.unwrap(), data.join(" "))
+        };
+        self.0.lock().unwrap().iter().map(line).collect()
+    }
+}
+
+fn table(limits: ConnectionLimits) -> (Connections, Arc<Kept>) {
+    let bus = Bus::new("n", Masker::default());
+    let kept = Arc::new(Kept::default());
+    bus.set_sink(
+        "kept",
+        EventType::ALL.iter().copied().collect::<EventSet>(),
+        Arc::clone(&kept) as Arc<dyn Sink>,
+    );
+    (Connections::new(bus, limits), kept)
+}
+
+fn peer(client: &str) -> Peer {
+    let client: SocketAddr = client.parse().unwrap();
+    Peer { client, server: "[::1]:1935".parse().unwrap(), protocol: Protocol::Rtmp }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_told_from_its_accept_to_its_close() {
+    let (connections, kept) = table(ConnectionLimits::default());
+    let connection = connections.open(peer("203.0.113.7:51234")).unwrap();
+    tokio::time::advance(Duration::from_millis(12)).await;
+    connection.handshake_complete(Tls::Off);
+    connection.received(100);
+    connection.counters().add_sent(7);
+    assert_eq!(connections.list()[0].bytes_received, 100);
+    tokio::time::advance(Duration::from_millis(1500)).await;
+    connection.close(EndReason::Timeout);
+    assert_eq!(
+        kept.lines(),
+        [
+            r#"connection_accept c000001 client_ip="203.0.113.7" client_port=51234 server_ip="::1" server_port=1935 protocol="rtmp""#,
+            r#"handshake_complete c000001 client_ip="203.0.113.7" protocol="rtmp" tls=false elapsed_ms=12"#,
+            r#"connection_close c000001 client_ip="203.0.113.7" protocol="rtmp" reason="timeout" duration_seconds=1 duration_ms=1512 bytes_received=100 bytes_sent=7"#,
+        ]
+    );
+    assert_eq!(connections.count(), 0);
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_closed_once() {
+    let (connections, kept) = table(ConnectionLimits::default());
+    drop(connections.open(peer("203.0.113.7:1")).unwrap());
+    let lines = kept.lines();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[1].contains(r#"reason="client_disconnect""#), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_kick_reaches_the_task_of_the_connection_and_the_first_counts() {
+    let (connections, _kept) = table(ConnectionLimits::default());
+    let connection = connections.open(peer("203.0.113.7:1")).unwrap();
+    let id = connection.id();
+    connections.kick(id, Kick::by_operator("first")).unwrap();
+    connections.kick(id, Kick::by_operator("second")).unwrap();
+    assert_eq!(connection.kicked().await, Kick::by_operator("first"));
+    assert_eq!(connection.kicked().await, Kick::by_operator("first"));
+    drop(connection);
+    assert_eq!(connections.kick(id, Kick::by_operator("late")), Err(Unknown(id)));
+}
+
+#[tokio::test]
+async fn limits_refuse_without_an_event_and_free_again() {
+    let (connections, kept) = table(ConnectionLimits {
+        max_total: 4,
+        max_per_address: 1,
+        exempt: Arc::new(|address| address.to_string() == "198.51.100.9"),
+    });
+    let first = connections.open(peer("203.0.113.7:1")).unwrap();
+    // The same address in its IPv6 form.
+    assert_eq!(connections.open(peer("[::ffff:203.0.113.7]:2")).unwrap_err(), TooMany::PerAddress(1));
+    let _loopback =
+        [connections.open(peer("127.0.0.1:1")).unwrap(), connections.open(peer("[::1]:2")).unwrap()];
+    let _proxy = connections.open(peer("198.51.100.9:1")).unwrap();
+    assert_eq!(connections.open(peer("203.0.113.8:1")).unwrap_err(), TooMany::Total(4));
+    assert_eq!(kept.lines().len(), 4);
+    drop(first);
+    assert!(connections.open(peer("203.0.113.7:3")).is_ok());
+}
+
+#[tokio::test]
+async fn sessions_are_numbered_over_all_connections() {
+    let (connections, _kept) = table(ConnectionLimits::default());
+    let ids = [connections.next_session_id(), connections.clone().next_session_id()];
+    assert_eq!(ids.map(|id| id.to_string()), ["s000001", "s000002"]);
+}
