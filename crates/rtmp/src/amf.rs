@@ -53,3 +53,6 @@ mod marker {
     pub(super) const TYPED_OBJECT: u8 = 0x10;
     pub(super) const AVMPLUS: u8 = 0x11;
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,6 @@ impl Default for ChunkLimits {
         Self { chunk_size: 1 << 20, message_bytes: 16 << 20, chunk_streams: 64, buffered_bytes: 20 << 20 }
     }
 }
+
+#[cfg(test)]
+mod tests;

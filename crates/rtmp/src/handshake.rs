@@ -74,3 +74,6 @@ impl Collect {
         self.0.get(at..)?.first_chunk()
     }
 }
+
+#[cfg(test)]
+mod tests;
