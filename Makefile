@@ -50,4 +50,4 @@ lint: ## Check format, lints, documentation and the house rules
 
 fmt: ## Format the code
 	cargo fmt --all
-	cargo fmt --manifest-path bench/rtmp_load/Cargo.toml
+	cargo fmt --all --manifest-path bench/Cargo.toml
