@@ -2,8 +2,9 @@
 
 use crate::{alive, closed, launcher, lines, run, sh};
 use jackfield_process::{ExitStatus, Output, Program, SpawnError};
-use rustix::process::{Pid, Signal};
-use std::io::{BufRead, BufReader, Read};
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const LONG: Duration = Duration::from_secs(3600);
 #[ignore = "a role in another test"]
 async fn role_of_a_server() {
     let launcher = launcher().await;
-    // Each echoes its number and holds the standard error that the test reads.
+    // Each says a number to look for.
     let heeds = sh("echo $$; exec sleep 1000");
     let ignores = sh("trap '' TERM; echo $$; while :; do sleep 1; done");
     let leaves = sh("sleep 1000 & echo $!");
@@ -30,29 +31,32 @@ async fn role_of_a_server() {
     std::future::pending::<()>().await;
 }
 
+fn pid_of(number: &str) -> Pid {
+    Pid::from_raw(number.parse().unwrap()).unwrap()
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the program under test is this one, not one of its programs")]
 fn kill_of_the_server_ends_all_that_it_started() {
     let mut server = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "death::role_of_a_server", "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut pids: Vec<String> = lines
+    let pids: Vec<String> = lines
         .by_ref()
         .filter_map(|line| line.split_once("pid ").map(|(_, pid)| pid.to_owned()))
         .take(4)
         .collect();
     let helper = lines.find_map(|line| line.strip_prefix("helper ").map(str::to_owned)).unwrap();
     assert!(pids.iter().all(|pid| alive(pid)), "{pids:?}");
+    let helper = rustix::process::pidfd_open(pid_of(&helper), PidfdFlags::empty()).unwrap();
     server.kill().unwrap();
     server.wait().unwrap();
-    // The helper holds the server's standard error until its work is done.
-    let mut rest = Vec::new();
-    server.stderr.take().unwrap().read_to_end(&mut rest).unwrap();
-    pids.push(helper);
+    // Readable when the helper has ended, which is when its work is done.
+    rustix::event::poll(&mut [PollFd::new(&helper, PollFlags::IN)], None).unwrap();
     assert!(!pids.iter().any(|pid| alive(pid)), "{pids:?}");
 }
 
@@ -64,7 +68,7 @@ async fn a_killed_helper_takes_its_programs_along_and_is_replaced() {
         let mut lines = lines(&mut child);
         lines.next_line().await.unwrap().unwrap();
         let helper = launcher.running().await.unwrap().helper;
-        let pid = Pid::from_raw(i32::try_from(helper).unwrap()).unwrap();
+        let pid = pid_of(&helper.to_string());
         rustix::process::kill_process(pid, Signal::KILL).unwrap();
         assert_eq!(child.wait().await, ExitStatus::Lost);
         closed(lines).await;
@@ -95,13 +99,16 @@ async fn the_next_helper_takes_over_what_a_killed_one_left() {
     unfinished_lines.next_line().await.unwrap().unwrap();
 
     let helper = launcher.running().await.unwrap().helper;
-    let pid = Pid::from_raw(i32::try_from(helper).unwrap()).unwrap();
+    let pid = pid_of(&helper.to_string());
     rustix::process::kill_process(pid, Signal::KILL).unwrap();
     assert_eq!(unfinished.wait().await, ExitStatus::Lost);
     // The member of the unfinished group goes, though its leader alone was tied to the helper.
     closed(unfinished_lines).await;
     let running = loop {
-        if let Some(running) = launcher.running().await {
+        // The member has closed its pipe, but may not be quite gone.
+        if let Some(running) = launcher.running().await
+            && running.background < 2
+        {
             break running;
         }
     };
@@ -127,7 +134,7 @@ async fn the_last_handle_ends_the_helper_and_its_programs() {
 async fn signals_to_the_helper_other_than_kill_do_nothing() {
     let launcher = launcher().await;
     let helper = launcher.running().await.unwrap().helper;
-    let pid = Pid::from_raw(i32::try_from(helper).unwrap()).unwrap();
+    let pid = pid_of(&helper.to_string());
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::PIPE] {
         rustix::process::kill_process(pid, signal).unwrap();
     }
