@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub fn peer() -> Option<String> {
 /// What a [`Server`] is started with.
 #[derive(Debug)]
 pub struct ServerBuilder {
+    binary: Option<PathBuf>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     config: Option<String>,
@@ -30,6 +31,13 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
+    /// Starts this binary instead of the one of this build.
+    #[must_use]
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = Some(path.into());
+        self
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
@@ -85,7 +93,8 @@ impl ServerBuilder {
     /// When it is not built, or ends, or does not listen in time; the error has its last words.
     pub fn start(self) -> Result<Server> {
         let folder = Scratch::new()?;
-        let mut program = Program::new(place::server()?)
+        let binary = self.binary.map_or_else(place::server, Ok)?;
+        let mut program = Program::new(binary)
             .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(["--log-level", self.log_level])
             .args([OsString::from("--data-dir"), folder.path().join("data").into()])
@@ -177,6 +186,7 @@ impl Server {
     /// A server with the defaults, free ports, a data folder of its own, and events on standard output.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
+            binary: None,
             args: vec![],
             env: vec![],
             config: None,
@@ -288,19 +298,4 @@ impl Server {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_of_a_log_line_are_found_nested_or_flat() {
-        for line in [
-            r#"{"level":"INFO","fields":{"message":"Listening","proto":"rtmp","addr":"127.0.0.1:1935"}}"#,
-            r#"{"level":"INFO","message":"Listening","proto":"rtmp","addr":"127.0.0.1:1935"}"#,
-        ] {
-            let line = LogLine::parse(line).unwrap();
-            assert_eq!((line.level(), line.message()), ("INFO", "Listening"));
-            assert_eq!((line.field("proto"), line.field("addr")), (Some("rtmp"), Some("127.0.0.1:1935")));
-        }
-        assert_eq!(LogLine::parse("thread 'main' panicked at x"), None);
-    }
-}
+mod tests;
