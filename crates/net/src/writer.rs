@@ -1,0 +1,312 @@
+//! The sending side of a socket that several tasks share.
+//!
+//! A connection's own task writes replies, the tasks of the streams that it plays write media. Whoever
+//! has something to say calls [`SocketWriter::send`]: it writes at once what the socket takes and queues
+//! the rest, and never blocks. The connection's task calls [`SocketWriter::drive`], which sleeps until
+//! something is queued and the socket takes more; so a player that keeps up wakes nobody.
+//!
+//! The queue is bounded by those who fill it: the hub looks at [`SocketWriter::backlog`] before each
+//! batch and drops to the next key frame (full-policy `DropToKeyframe`), the connection's task stops
+//! reading while too many [`Class::Control`] bytes wait.
+
+use bytes::{Buf, Bytes};
+use jackfield_media::Mono;
+use socket2::SockRef;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// Slices of one write. The kernel takes 1024; few writes have more than a handful.
+const SLICES: usize = 64;
+
+/// What bytes are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Replies to the peer: it decides how many there are.
+    Control,
+    /// Media: the hub decides how many there are.
+    Media,
+}
+
+/// Bytes to be written.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// Shared with others: if it must be queued, only a reference is.
+    Shared(&'a Bytes),
+    /// This writer's own: if it must be queued, it is copied.
+    Own(&'a [u8]),
+}
+
+impl Piece<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+
+    /// What is left after `skip` bytes.
+    fn rest(&self, skip: usize) -> Bytes {
+        match self {
+            Self::Shared(bytes) => bytes.slice(skip.min(bytes.len())..),
+            Self::Own(bytes) => Bytes::copy_from_slice(bytes.get(skip..).unwrap_or_default()),
+        }
+    }
+}
+
+/// What waits for the socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Bytes in the queue.
+    pub bytes: usize,
+    /// Those of them that are [`Class::Control`].
+    pub control_bytes: usize,
+    /// When the oldest of them was queued.
+    pub since: Option<Mono>,
+    /// Bytes that the socket has taken.
+    pub sent_bytes: u64,
+}
+
+/// The sending side of a socket. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct SocketWriter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    stream: Arc<TcpStream>,
+    state: Mutex<State>,
+    /// Something was queued, or writing failed.
+    queued: Notify,
+    sent: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Queued>,
+    bytes: usize,
+    control_bytes: usize,
+    failed: Option<io::ErrorKind>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    bytes: Bytes,
+    class: Class,
+    at: Mono,
+}
+
+impl SocketWriter {
+    /// A writer for this socket. `sent` counts what the socket takes.
+    #[must_use]
+    pub fn new(stream: Arc<TcpStream>, sent: Arc<AtomicU64>) -> Self {
+        Self(Arc::new(Inner { stream, state: Mutex::default(), queued: Notify::new(), sent }))
+    }
+
+    /// Writes the pieces, one after the other and nothing between them; queues what the socket does not
+    /// take. After a failure they are dropped, and [`SocketWriter::drive`] tells it.
+    pub fn send(&self, now: Mono, class: Class, pieces: &[Piece<'_>]) {
+        let inner = &*self.0;
+        let mut state = inner.state();
+        if state.failed.is_some() {
+            return;
+        }
+        let mut taken = 0;
+        if inner.write_queue(&mut state) == Room::Some {
+            taken = inner.write_pieces(&mut state, pieces);
+        }
+        for piece in pieces {
+            let len = piece.as_slice().len();
+            if taken >= len {
+                taken -= len;
+                continue;
+            }
+            state.push(Queued { bytes: piece.rest(taken), class, at: now });
+            taken = 0;
+        }
+        let wake = !state.queue.is_empty() || state.failed.is_some();
+        drop(state);
+        if wake {
+            inner.queued.notify_one();
+        }
+    }
+
+    /// What waits for the socket.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let state = self.0.state();
+        Backlog {
+            bytes: state.bytes,
+            control_bytes: state.control_bytes,
+            since: state.queue.front().map(|queued| queued.at),
+            sent_bytes: self.0.sent.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Writes what is queued whenever the socket takes it, until writing fails. Cancel-safe; one task of
+    /// a connection should be in here whenever it waits.
+    pub async fn drive(&self) -> io::ErrorKind {
+        loop {
+            match self.flush().await {
+                Ok(()) => self.0.queued.notified().await,
+                Err(kind) => return kind,
+            }
+        }
+    }
+
+    /// Returns when nothing waits for the socket any more. Cancel-safe.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub async fn flush(&self) -> Result<(), io::ErrorKind> {
+        let inner = &*self.0;
+        loop {
+            let waits = {
+                let mut state = inner.state();
+                let room = inner.write_queue(&mut state);
+                if let Some(kind) = state.failed {
+                    return Err(kind);
+                }
+                room == Room::None
+            };
+            if !waits {
+                return Ok(());
+            }
+            inner.stream.writable().await.map_err(|error| error.kind())?;
+        }
+    }
+
+    /// Tells the peer that nothing more will be written. What is queued must have been flushed.
+    pub fn shut_down(&self) {
+        // The peer may have closed already: there is nobody to be told then.
+        drop(SockRef::from(&*self.0.stream).shutdown(Shutdown::Write));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// The queue is empty and the socket may take more.
+    Some,
+    /// The socket takes nothing now.
+    None,
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes from the queue until it is empty or the socket is full.
+    fn write_queue(&self, state: &mut State) -> Room {
+        while !state.queue.is_empty() && state.failed.is_none() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            for (slice, queued) in slices.iter_mut().zip(&state.queue) {
+                *slice = IoSlice::new(&queued.bytes);
+                count += 1;
+            }
+            match self.write(slices.get(..count).unwrap_or_default()) {
+                Ok(taken) => state.pop(taken),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Room::None,
+                Err(error) => state.fail(error.kind()),
+            }
+        }
+        if state.failed.is_some() { Room::None } else { Room::Some }
+    }
+
+    /// Writes pieces without queueing; says how many bytes the socket took.
+    fn write_pieces(&self, state: &mut State, pieces: &[Piece<'_>]) -> usize {
+        let mut total = 0;
+        for group in pieces.chunks(SLICES) {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut wanted = 0;
+            for (slice, piece) in slices.iter_mut().zip(group) {
+                *slice = IoSlice::new(piece.as_slice());
+                wanted += slice.len();
+            }
+            match self.write(slices.get(..group.len()).unwrap_or_default()) {
+                Ok(taken) => {
+                    total += taken;
+                    // A short write: the socket is full, or nearly; the queue finds out.
+                    if taken < wanted {
+                        return total;
+                    }
+                }
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        state.fail(error.kind());
+                    }
+                    return total;
+                }
+            }
+        }
+        total
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let wanted: usize = slices.iter().map(|slice| slice.len()).sum();
+        if wanted == 0 {
+            return Ok(0);
+        }
+        loop {
+            match self.stream.try_write_vectored(slices) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => {
+                    self.sent.fetch_add(taken as u64, Ordering::Relaxed);
+                    return Ok(taken);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, queued: Queued) {
+        if self.failed.is_some() || queued.bytes.is_empty() {
+            return;
+        }
+        self.count(&queued, queued.bytes.len());
+        self.queue.push_back(queued);
+    }
+
+    fn count(&mut self, queued: &Queued, bytes: usize) {
+        self.bytes += bytes;
+        if queued.class == Class::Control {
+            self.control_bytes += bytes;
+        }
+    }
+
+    /// Forgets what the socket took.
+    fn pop(&mut self, taken: usize) {
+        let mut taken = taken;
+        self.bytes = self.bytes.saturating_sub(taken);
+        while let Some(front) = self.queue.front_mut() {
+            let part = taken.min(front.bytes.len());
+            front.bytes.advance(part);
+            taken -= part;
+            if front.class == Class::Control {
+                self.control_bytes = self.control_bytes.saturating_sub(part);
+            }
+            if !front.bytes.is_empty() {
+                return;
+            }
+            self.queue.pop_front();
+        }
+        // A queue that was long once must not hold its memory for ever.
+        if self.queue.capacity() > SLICES {
+            self.queue.shrink_to(SLICES);
+        }
+    }
+
+    fn fail(&mut self, kind: io::ErrorKind) {
+        *self = Self { failed: Some(kind), ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests;
