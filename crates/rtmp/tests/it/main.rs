@@ -1,6 +1,18 @@
-//! A client and a server session, joined in memory; and hostile input.
+//! A client and a server session, joined in memory; the orders of real clients; hostile input.
 
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod deadlines;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod link;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod publish_and_play;
+#[cfg(test)]
+mod questions;
+#[cfg(test)]
+mod wire;
