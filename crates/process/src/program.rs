@@ -1,8 +1,10 @@
 //! What to start: the program, its arguments, environment, pipes and bounds.
 
+use crate::sys;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -142,6 +144,22 @@ pub enum User {
     Name(String),
     /// A number. One that the user database does not know gets the group of the same number and no other.
     Id(u32),
+}
+
+impl User {
+    /// Its number, looked up in the user database if it is a name. Blocks as that does.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that nobody has, else what the system says.
+    pub fn uid(&self) -> io::Result<u32> {
+        match self {
+            Self::Id(uid) => Ok(*uid),
+            Self::Name(name) => {
+                let name = CString::new(name.as_str()).map_err(io::Error::other)?;
+                sys::account_by_name(&name).map(|account| account.uid())
+            }
+        }
+    }
 }
 
 impl FromStr for User {

@@ -193,6 +193,10 @@ fn look_up(
 }
 
 impl Account {
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
+
     /// Becomes this user with this user's groups, for good. Nothing to do for who is that user already.
     pub(crate) fn assume(&self) -> io::Result<()> {
         let check = |outcome: c_int| if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
