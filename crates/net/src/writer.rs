@@ -13,9 +13,9 @@ use bytes::{Buf, Bytes};
 use jackfield_media::Mono;
 use socket2::SockRef;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -75,13 +75,12 @@ pub struct Backlog {
 #[derive(Debug, Clone)]
 pub struct SocketWriter(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     stream: Arc<TcpStream>,
     state: Mutex<State>,
     /// Something was queued, or writing failed.
     queued: Notify,
-    sent: Arc<AtomicU64>,
+    on_sent: Box<dyn Fn(usize) + Send + Sync>,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +88,7 @@ struct State {
     queue: VecDeque<Queued>,
     bytes: usize,
     control_bytes: usize,
+    sent_bytes: u64,
     failed: Option<io::ErrorKind>,
 }
 
@@ -100,10 +100,12 @@ struct Queued {
 }
 
 impl SocketWriter {
-    /// A writer for this socket. `sent` counts what the socket takes.
+    /// A writer for this socket. `on_sent` is told how many bytes the socket took, each time that it takes
+    /// some; it must only count.
     #[must_use]
-    pub fn new(stream: Arc<TcpStream>, sent: Arc<AtomicU64>) -> Self {
-        Self(Arc::new(Inner { stream, state: Mutex::default(), queued: Notify::new(), sent }))
+    pub fn new(stream: Arc<TcpStream>, on_sent: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        let on_sent = Box::new(on_sent);
+        Self(Arc::new(Inner { stream, state: Mutex::default(), queued: Notify::new(), on_sent }))
     }
 
     /// Writes the pieces, one after the other and nothing between them; queues what the socket does not
@@ -142,7 +144,7 @@ impl SocketWriter {
             bytes: state.bytes,
             control_bytes: state.control_bytes,
             since: state.queue.front().map(|queued| queued.at),
-            sent_bytes: self.0.sent.load(Ordering::Relaxed),
+            sent_bytes: state.sent_bytes,
         }
     }
 
@@ -194,6 +196,12 @@ enum Room {
     None,
 }
 
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,7 +217,10 @@ impl Inner {
                 count += 1;
             }
             match self.write(slices.get(..count).unwrap_or_default()) {
-                Ok(taken) => state.pop(taken),
+                Ok(taken) => {
+                    state.sent_bytes += taken as u64;
+                    state.pop(taken);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Room::None,
                 Err(error) => state.fail(error.kind()),
             }
@@ -229,6 +240,7 @@ impl Inner {
             }
             match self.write(slices.get(..group.len()).unwrap_or_default()) {
                 Ok(taken) => {
+                    state.sent_bytes += taken as u64;
                     total += taken;
                     // A short write: the socket is full, or nearly; the queue finds out.
                     if taken < wanted {
@@ -255,7 +267,7 @@ impl Inner {
             match self.stream.try_write_vectored(slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => {
-                    self.sent.fetch_add(taken as u64, Ordering::Relaxed);
+                    (self.on_sent)(taken);
                     return Ok(taken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -304,7 +316,7 @@ impl State {
     }
 
     fn fail(&mut self, kind: io::ErrorKind) {
-        *self = Self { failed: Some(kind), ..Self::default() };
+        *self = Self { failed: Some(kind), sent_bytes: self.sent_bytes, ..Self::default() };
     }
 }
 

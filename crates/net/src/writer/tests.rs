@@ -7,7 +7,7 @@ async fn pair() -> (SocketWriter, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
-    (SocketWriter::new(Arc::new(server), Arc::default()), client)
+    (SocketWriter::new(Arc::new(server), |_| {}), client)
 }
 
 fn at(ms: u64) -> Mono {
