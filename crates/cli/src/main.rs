@@ -1,3 +1,11 @@
 //! The binary `jackfield`: arguments in, exit code out.
 
-fn main() {}
+mod arguments;
+mod commands;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jackfield_process::run_helper_if_asked();
+    commands::run(std::env::args_os())
+}

@@ -1,0 +1,161 @@
+//! What the binary does: one function for each subcommand.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+
+use crate::arguments::{Action, Arguments, Check, Events, Serve, parse};
+use anyhow::Context;
+use clap::CommandFactory;
+use jackfield_events::{EventSpec, EventType, catalogue_json, markdown};
+use jackfield_server::Server;
+use jackfield_server::config::{self, Colour, Config, Problems};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Wrong configuration, or no start.
+const FAILED: u8 = 1;
+/// Wrong command line.
+const USAGE: u8 = 2;
+
+/// Parses the arguments and does what they say. Exit codes: 0 stopped or valid, 1 start-up or configuration
+/// error, 2 usage.
+pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match parse(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Printing fails only when nobody reads; the code says the same.
+            drop(error.print());
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let before = arguments.serve;
+    match arguments.action {
+        None => serve(before),
+        Some(Action::Serve(flags)) => serve(before.and(flags)),
+        Some(Action::Check(options)) => check(before, options),
+        Some(Action::Events(options)) => events(&options),
+        Some(Action::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "jackfield", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Some(Action::Man) => man(),
+    }
+}
+
+fn serve(Serve(flags): Serve) -> ExitCode {
+    match Server::load(flags) {
+        Ok(server) => finish(server.run().context("the server")),
+        Err(problems) => refuse(&problems),
+    }
+}
+
+fn check(before: Serve, options: Check) -> ExitCode {
+    if options.example {
+        return print(&config::example());
+    }
+    if options.reference {
+        return print(&config::reference());
+    }
+    match Config::load(&before.and(options.serve).0, config::environment()) {
+        Ok(config) => {
+            show(&config.warnings);
+            if options.print { print(&config.to_toml()) } else { print("The configuration is valid.\n") }
+        }
+        Err(problems) => refuse(&problems),
+    }
+}
+
+/// Prints what is wrong, each with its place.
+fn refuse(problems: &Problems) -> ExitCode {
+    show(problems);
+    eprintln!("\njackfield: {} in the configuration", counted(problems.count()));
+    ExitCode::from(FAILED)
+}
+
+fn counted(problems: usize) -> String {
+    if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
+}
+
+fn show(problems: &Problems) {
+    let colour = if std::io::stderr().is_terminal() { Colour::Yes } else { Colour::No };
+    if problems.count() > 0 {
+        eprintln!("{}", problems.render(colour));
+    }
+}
+
+fn events(options: &Events) -> ExitCode {
+    let Some(name) = &options.name else {
+        return match (options.json, options.markdown) {
+            (true, _) => print(&format!("{:#}\n", catalogue_json())),
+            (_, true) => print(&markdown()),
+            _ => print(&table()),
+        };
+    };
+    let Some(event) = EventType::parse(name) else {
+        let names = EventType::ALL.iter().map(|event| event.name());
+        let help = config::nearest(name, names).map(|near| format!("; did you mean `{near}`?"));
+        eprintln!("jackfield: unknown event `{name}`{}", help.unwrap_or_default());
+        return ExitCode::from(USAGE);
+    };
+    let spec = event.spec();
+    if options.json { print(&format!("{:#}\n", spec.json())) } else { print(&describe(spec)) }
+}
+
+/// All events, a line each.
+fn table() -> String {
+    let line = |event: &EventType| {
+        let spec = event.spec();
+        format!("{:<22} {:<9} {}\n", spec.name, spec.kind.as_str(), spec.when.trim())
+    };
+    EventType::ALL.iter().map(line).collect()
+}
+
+/// One event: what it is, its fields, an example.
+fn describe(spec: &EventSpec) -> String {
+    let fails =
+        spec.on_error().map_or(String::new(), |policy| format!("\nif its hook fails: {}", policy.word()));
+    let mut out =
+        format!("{} ({})\n{}{fails}\n\nfields of data:\n", spec.name, spec.kind.as_str(), spec.when.trim());
+    for field in spec.fields {
+        let optional = if field.optional { ", may be absent" } else { "" };
+        let example = (field.example)();
+        out.push_str(&format!(
+            "  {:<18} {:<8} {}{optional} (as {example})\n",
+            field.name,
+            field.json_type,
+            field.about.trim()
+        ));
+    }
+    out.push_str(&format!("\nexample:\n{:#}\n", spec.example()));
+    out
+}
+
+fn man() -> ExitCode {
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(Arguments::command()).render(&mut page) {
+        Ok(()) => print(&String::from_utf8_lossy(&page)),
+        Err(error) => finish(Err(error).context("the manual page")),
+    }
+}
+
+/// Prints to standard output. A reader that has gone away, as `head` does, is no error.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            finish(Err(error).context("standard output"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("jackfield: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The configuration: read from flags, environment, file and defaults, in that order of strength; checked
+//! whole, with every error at its place.
+//!
+//! [`tables`] says what there is; everything else follows from it: reading, ranges, flags, variables, the
+//! merged print-out, the reference and the example.
+
+mod hook;
+mod kinds;
+mod overrides;
+mod problem;
+mod program;
+mod reference;
+mod source;
+mod table;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, ProgramPlace, Webhook};
+pub use kinds::{Accept, AcceptOrOff, Command, EventNames, Headers, Network, OnErrorWord, Secret};
+pub use kinds::{SecretRef, Url, Variable};
+pub use overrides::{Arity, FlagSpec, Flags, flags};
+pub use problem::{Colour, Problems, nearest};
+pub use reference::{example, reference};
+pub use tables::{HookTable, HooksTable, HttpTable, HubTable, RtmpTable, SecurityTable, ServerTable};
+pub use tables::{LogFormat, LogLevel, ModeWord, StdinWord, StdioForm, StdioTarget, TakeoverWord};
+
+use problem::{Problem, Severity};
+use source::{At, Entry, Raw, Source};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use table::{Given, Table, TableSpec};
+use value::Reading;
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`.
+    pub server: ServerTable,
+    /// `[rtmp]`.
+    pub rtmp: RtmpTable,
+    /// `[http]`.
+    pub http: HttpTable,
+    /// `[hub]`.
+    pub hub: HubTable,
+    /// `[security]`.
+    pub security: SecurityTable,
+    /// `[hooks]`.
+    pub hooks: HooksTable,
+    /// Hooks of the file, then those of flags, in the order given. Disabled ones are not among them.
+    pub hook: Vec<Hook>,
+    /// What is odd, but no error.
+    pub warnings: Problems,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+}
+
+/// The tables with one of each; `[[hook]]` is the one that repeats.
+const TABLES: [TableSpec; 6] = [
+    ServerTable::SPEC,
+    RtmpTable::SPEC,
+    HttpTable::SPEC,
+    HubTable::SPEC,
+    SecurityTable::SPEC,
+    HooksTable::SPEC,
+];
+
+/// The environment as text; what is not UTF-8 cannot be configuration and is left out.
+#[must_use]
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The table that has this key.
+fn table_with(key: &str) -> Option<&'static str> {
+    let named = TABLES.iter().find(|table| table.keys.iter().any(|spec| spec.name == key));
+    named.map(|table| match table.name {
+        "server" => "[server]",
+        "rtmp" => "[rtmp]",
+        "http" => "[http]",
+        "hub" => "[hub]",
+        "security" => "[security]",
+        _ => "[hooks]",
+    })
+}
+
+/// The key of some table that was probably meant.
+fn nearest_key(word: &str) -> Option<String> {
+    let keys = TABLES.iter().flat_map(|table| table.keys).map(|key| key.name);
+    let near = nearest(word, keys)?;
+    Some(format!("did you mean `{near}` of {}?", table_with(near)?))
+}
+
+impl Config {
+    /// Reads flags, environment and the file that they name.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(
+        flags: &Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let environment: BTreeMap<String, String> = environment.into_iter().collect();
+        let file = flags.config.clone().or_else(|| environment.get("JACKFIELD_CONFIG").map(PathBuf::from));
+        let mut loading = Loading { cx: Reading { environment, ..Reading::default() }, ..Loading::default() };
+        if let Some(path) = &file {
+            loading.file(path);
+        }
+        loading.overrides(flags);
+        loading.finish(file)
+    }
+}
+
+/// What was given so far.
+#[derive(Debug, Default)]
+struct Loading {
+    cx: Reading,
+    /// By the table's name.
+    tables: BTreeMap<&'static str, Given>,
+    hooks: Vec<(Given, HookOrigin)>,
+}
+
+impl Loading {
+    fn file(&mut self, path: &Path) {
+        match source::read_file(path) {
+            Ok(source) => self.text(source),
+            Err(error) => self.cx.problems.push(Problem {
+                severity: Severity::Error,
+                at: None,
+                title: format!("cannot read the configuration {}", path.display()),
+                label: error,
+                help: None,
+            }),
+        }
+    }
+
+    fn text(&mut self, source: Source) {
+        let text = source.text.clone();
+        let number = self.cx.sources.add(source);
+        let (entries, errors) = source::parse(&text, number);
+        for error in errors {
+            let _none: Option<()> = self.cx.refuse(&error.at, "this is not TOML", error.message);
+        }
+        for entry in entries {
+            self.table(entry);
+        }
+    }
+
+    fn table(&mut self, entry: Entry) {
+        if entry.key == "hook" {
+            return self.hook_tables(entry);
+        }
+        let Some(spec) = TABLES.iter().find(|table| table.name == entry.key) else {
+            return self.refuse_table(&entry);
+        };
+        match entry.value.raw {
+            Raw::Table(keys) => {
+                self.tables.insert(spec.name, Given::new(Some(entry.key_at), keys));
+            }
+            other => {
+                let title = format!("expected a table, found {}", other.kind());
+                let _none: Option<()> =
+                    self.cx.refuse(&entry.value.at, title, format!("write {}", spec.title()));
+            }
+        }
+    }
+
+    fn hook_tables(&mut self, entry: Entry) {
+        let Raw::List(tables) = entry.value.raw else {
+            let _none: Option<()> =
+                self.cx.refuse(&entry.key_at, "hooks are a list of tables", "write [[hook]]");
+            return;
+        };
+        for table in tables {
+            match table.raw {
+                Raw::Table(keys) => self.hooks.push((Given::new(Some(table.at), keys), HookOrigin::File)),
+                other => {
+                    let title = format!("expected a table, found {}", other.kind());
+                    let _none: Option<()> = self.cx.refuse(&table.at, title, "write [[hook]]");
+                }
+            }
+        }
+    }
+
+    fn refuse_table(&mut self, entry: &Entry) {
+        let is_table = matches!(entry.value.raw, Raw::Table(_) | Raw::List(_));
+        let names = TABLES.iter().map(|table| table.name).chain(["hook"]);
+        let (what, label) = if is_table {
+            ("table", "tables are [server] [rtmp] [http] [hub] [security] [hooks] [[hook]]")
+        } else {
+            ("key", "keys stand in tables")
+        };
+        let title = format!("unknown {what} `{}`", entry.key);
+        let help = match table_with(&entry.key) {
+            Some(table) => Some(format!("`{}` is a key of {table}", entry.key)),
+            None => match nearest(&entry.key, names) {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None => nearest_key(&entry.key),
+            },
+        };
+        self.cx.note(Severity::Error, &entry.key_at, title, label, help);
+    }
+
+    fn finish(mut self, file: Option<PathBuf>) -> Result<Config, Problems> {
+        let cx = &mut self.cx;
+        for spec in &TABLES {
+            let given = self.tables.entry(spec.name).or_default();
+            given.refuse_unknown(spec, table_with, cx);
+        }
+        let given = |name| self.tables.get(name).expect("invariant: every table has an entry");
+        let server = ServerTable::read(given("server"), cx);
+        let rtmp = RtmpTable::read(given("rtmp"), cx);
+        let http = HttpTable::read(given("http"), cx);
+        let hub = HubTable::read(given("hub"), cx);
+        let security = SecurityTable::read(given("security"), cx);
+        let hooks = HooksTable::read(given("hooks"), cx);
+        let hook = read_hooks(&self.hooks, hooks.plain_http, cx);
+        let mut problems = Problems { sources: self.cx.sources, list: self.cx.problems };
+        problems.list.sort_by_key(|problem| problem.at.as_ref().map(|at| (at.source, at.span.start)));
+        if problems.list.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(problems);
+        }
+        let warnings = problems.of(Severity::Warning);
+        Ok(Config { server, rtmp, http, hub, security, hooks, hook, warnings, file })
+    }
+}
+
+/// Reads all hooks; their names must differ.
+fn read_hooks(given: &[(Given, HookOrigin)], plain_http: bool, cx: &mut Reading) -> Vec<Hook> {
+    let mut hooks: Vec<Hook> = Vec::new();
+    for (index, (given, origin)) in given.iter().enumerate() {
+        let Some(hook) = hook::read(given, index + 1, *origin, plain_http, cx) else { continue };
+        if hooks.iter().any(|other| other.name == hook.name) {
+            let at: Option<At> = given.value("name").map(|value| value.at.clone()).or(given.at.clone());
+            if let Some(at) = at {
+                let title = format!("two hooks are named `{}`", hook.name);
+                let _none: Option<()> = cx.refuse(&at, title, "must differ");
+            }
+        }
+        hooks.push(hook);
+    }
+    hooks.retain(|hook| hook.keys.enabled);
+    hooks
+}

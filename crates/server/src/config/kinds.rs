@@ -1,0 +1,381 @@
+//! Types of settings with a grammar of their own.
+
+use super::source::{At, Node, Raw};
+use super::value::{Reading, Value, quoted};
+use jackfield_events::EventType;
+use jackfield_media::StreamKey;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// An address to listen on: `:1935`, `127.0.0.1:0`, `[::1]:1936`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accept(pub String);
+
+impl Value for Accept {
+    const TYPE: &'static str = "address";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        let port_only = text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        if port_only || text.parse::<SocketAddr>().is_ok() {
+            return Some(Self(text));
+        }
+        cx.refuse(
+            &node.at,
+            format!("`{text}` is no address to listen on"),
+            "write it like `:1935`, `127.0.0.1:1935` or `[::1]:1935`",
+        )
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+/// Addresses to listen on, or `off`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptOrOff(pub Vec<Accept>);
+
+impl Value for AcceptOrOff {
+    const TYPE: &'static str = "list of addresses, or `off`";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        match &node.raw {
+            Raw::Text(text) | Raw::Loose(text) if text == "off" => Some(Self(Vec::new())),
+            _ => Vec::read(node, cx).map(Self),
+        }
+    }
+
+    fn show(&self) -> String {
+        if self.0.is_empty() { quoted("off") } else { self.0.show() }
+    }
+}
+
+/// A network: `10.0.0.0/8`, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address.
+    pub address: IpAddr,
+    /// Leading bits that count.
+    pub bits: u8,
+}
+
+impl Value for Network {
+    const TYPE: &'static str = "network";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        let (address, bits) = text.split_once('/').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
+        let network = address.parse::<IpAddr>().ok().and_then(|address| {
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
+            Some(Self { address, bits })
+        });
+        network.or_else(|| {
+            cx.refuse(&node.at, format!("`{text}` is no network"), "write it like `10.0.0.0/8` or `::1`")
+        })
+    }
+
+    fn show(&self) -> String {
+        quoted(&format!("{}/{}", self.address, self.bits))
+    }
+}
+
+/// A program with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command(pub Vec<String>);
+
+impl Value for Command {
+    const TYPE: &'static str = "string or list";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let words = match &node.raw {
+            Raw::Text(text) | Raw::Loose(text) => match shlex::split(text) {
+                Some(words) => words,
+                None => return cx.refuse(&node.at, "a quote is not closed", "cannot be split into words"),
+            },
+            _ => Vec::read(node, cx)?,
+        };
+        if words.first().is_none_or(String::is_empty) {
+            return cx.refuse(&node.at, "there is no program", "must name a program");
+        }
+        if words.iter().any(|word| word.contains('\0')) {
+            return cx.refuse(&node.at, "a NUL in a command", "cannot be given to a program");
+        }
+        Some(Self(words))
+    }
+
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}
+
+/// One name or glob of `on`, with the events that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventNames {
+    /// As it was written.
+    pub pattern: String,
+    /// What it matches, never nothing.
+    pub events: Vec<EventType>,
+}
+
+impl Value for EventNames {
+    const TYPE: &'static str = "event";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let pattern = String::read(node, cx)?;
+        let names = EventType::ALL.iter().copied();
+        let events: Vec<EventType> = names.filter(|event| matches(&pattern, event.name())).collect();
+        if events.is_empty() {
+            let names = EventType::ALL.iter().map(|event| event.name());
+            let label = "`jackfield events` lists them";
+            return cx.refuse_word(&node.at, format!("unknown event `{pattern}`"), label, &pattern, names);
+        }
+        Some(Self { pattern, events })
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.pattern)
+    }
+}
+
+/// Whether a name matches a glob in which `*` stands for anything.
+fn matches(glob: &str, name: &str) -> bool {
+    match glob.split_once('*') {
+        None => glob == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            let mut rest = Some(rest);
+            while let Some(text) = rest {
+                if matches(tail, text) {
+                    return true;
+                }
+                let mut chars = text.chars();
+                rest = chars.next().map(|_| chars.as_str());
+            }
+            false
+        }),
+    }
+}
+
+/// What a failure of a question's hook means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnErrorWord {
+    /// `deny`.
+    Deny,
+    /// `allow`.
+    Allow,
+    /// `keep`.
+    Keep,
+    /// `value:KEY`.
+    Value(String),
+}
+
+impl Value for OnErrorWord {
+    const TYPE: &'static str = "word `deny`, `allow`, `keep`, or `value:KEY`";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        match (text.as_str(), text.strip_prefix("value:")) {
+            ("deny", _) => Some(Self::Deny),
+            ("allow", _) => Some(Self::Allow),
+            ("keep", _) => Some(Self::Keep),
+            (_, Some(key)) => match StreamKey::parse(key) {
+                Ok(_) => Some(Self::Value(key.to_owned())),
+                Err(error) => cx.refuse(&node.at, error.to_string(), "must be a stream key, as `live/show`"),
+            },
+            (other, None) => {
+                super::value::unknown_word(cx, &node.at, other, &["deny", "allow", "keep", "value:KEY"])
+            }
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Deny => quoted("deny"),
+            Self::Allow => quoted("allow"),
+            Self::Keep => quoted("keep"),
+            Self::Value(key) => quoted(&format!("value:{key}")),
+        }
+    }
+}
+
+/// A text that is printed nowhere: `Debug` and `Display` show `…`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, to be used and not kept.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// A secret and how it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRef {
+    /// `env:NAME` or `file:PATH`, which is no secret; `None` when it stands in the configuration itself.
+    pub from: Option<String>,
+    /// The secret.
+    pub secret: Secret,
+}
+
+impl Value for SecretRef {
+    const TYPE: &'static str = "secret";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        let secret = if let Some(name) = text.strip_prefix("env:") {
+            match cx.environment.get(name).cloned() {
+                Some(value) => value,
+                None => {
+                    let title = format!("the variable {name} is not set");
+                    return cx.refuse(&node.at, title, "must be set when the server starts");
+                }
+            }
+        } else if let Some(path) = text.strip_prefix("file:") {
+            read_secret(path, &node.at, cx)?
+        } else {
+            return Some(Self { from: None, secret: Secret(text) });
+        };
+        if secret.is_empty() {
+            return cx.refuse(&node.at, "the secret is empty", "must have a value");
+        }
+        Some(Self { from: Some(text), secret: Secret(secret) })
+    }
+
+    fn show(&self) -> String {
+        quoted(self.from.as_deref().unwrap_or("…"))
+    }
+}
+
+/// A file's text without the newline at its end.
+fn read_secret(path: &str, at: &At, cx: &mut Reading) -> Option<String> {
+    let path = cx.sources.resolve(at, path.as_ref());
+    match super::source::read_file(&path) {
+        Ok(source) => Some(source.text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(error) => cx.refuse(at, format!("cannot read {}", path.display()), error),
+    }
+}
+
+/// One entry of `env`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// A glob of names to pass on.
+    Pass(String),
+    /// A variable to set.
+    Set(String, Secret),
+}
+
+impl Value for Variable {
+    const TYPE: &'static str = "`NAME` or `NAME=value`";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(n, v)| (n, Some(v)));
+        let glob = value.is_none();
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || (glob && c == '*');
+        let starts = name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty();
+        if starts || !name.chars().all(good) || text.contains('\0') {
+            let title = format!("`{name}` is no name of a variable");
+            return cx.refuse(&node.at, title, "write it like `NAME`, `AWS_*` or `NAME=value`");
+        }
+        Some(match value {
+            None => Self::Pass(name.to_owned()),
+            Some(value) => Self::Set(name.to_owned(), Secret(value.to_owned())),
+        })
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Pass(glob) => quoted(glob),
+            Self::Set(name, _) => quoted(&format!("{name}=…")),
+        }
+    }
+}
+
+/// Headers of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, SecretRef)>);
+
+impl Value for Headers {
+    const TYPE: &'static str = "table of strings";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let Raw::Table(entries) = &node.raw else {
+            let title = format!("expected a table, found {}", node.raw.kind());
+            return cx.refuse(&node.at, title, "write it like { Authorization = \"env:TOKEN\" }");
+        };
+        let mut headers = Vec::new();
+        for entry in entries {
+            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            if entry.key.is_empty() || !entry.key.chars().all(token) {
+                return cx.refuse(
+                    &entry.key_at,
+                    format!("`{}` is no name of a header", entry.key),
+                    "not HTTP",
+                );
+            }
+            let value = SecretRef::read(&entry.value, cx)?;
+            if value.secret.reveal().chars().any(char::is_control) {
+                return cx.refuse(&entry.value.at, "a header with a control character", "cannot be sent");
+            }
+            headers.push((entry.key.clone(), value));
+        }
+        Some(Self(headers))
+    }
+
+    fn show(&self) -> String {
+        let pairs: Vec<String> =
+            self.0.iter().map(|(name, value)| format!("{} = {}", quoted(name), value.show())).collect();
+        if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+    }
+}
+
+/// The URL of a webhook. Shown with its secrets masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url(pub String);
+
+impl Value for Url {
+    const TYPE: &'static str = "URL";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        String::read(node, cx).map(Self)
+    }
+
+    fn show(&self) -> String {
+        quoted(&jackfield_events::Masker::default().mask(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_part_of_an_event_name() {
+        for (glob, name, expect) in [
+            ("publish_start", "publish_start", true),
+            ("publish_*", "publish_stop", true),
+            ("*_start", "play_start", true),
+            ("*", "anything", true),
+            ("*_s*t", "play_start", true),
+            ("publish_*", "play_start", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(glob, name), expect, "{glob} {name}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The tables of the configuration. Each doc comment is what the reference, the example and `--help` say.
+
+use super::kinds::{
+    Accept, AcceptOrOff, Command, EventNames, Headers, Network, OnErrorWord, SecretRef, Url, Variable,
+};
+use super::table::tables;
+use super::value::words;
+use bytesize::ByteSize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+words! {
+    /// How much is logged.
+    pub enum LogLevel {
+        /// Data was lost, or an operator is needed.
+        Error = "error",
+        /// Something went wrong and was dealt with.
+        Warn = "warn",
+        /// Lifecycle: listeners, connections, streams.
+        Info = "info",
+        /// Decisions, and each hook call.
+        Debug = "debug",
+        /// Packets.
+        Trace = "trace",
+    }
+
+    /// The form of a log line.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+
+    /// What happens to a second publisher of a live key.
+    pub enum TakeoverWord {
+        /// It replaces one that sent nothing for 3 s, else it is refused.
+        Stale = "stale",
+        /// It is refused.
+        Refuse = "refuse",
+        /// It replaces the first.
+        Replace = "replace",
+    }
+
+    /// The form of an event on standard output.
+    pub enum StdioForm {
+        /// `RTMP_EVENT: {…}`.
+        Json = "json",
+        /// `{…}`.
+        Ndjson = "ndjson",
+        /// `RTMP_EVENT: KEY=value …`.
+        Env = "env",
+    }
+
+    /// Where a `stdio` hook writes.
+    pub enum StdioTarget {
+        /// Standard output.
+        Stdout = "stdout",
+        /// Standard error.
+        Stderr = "stderr",
+    }
+
+    /// Whether somebody waits for a hook.
+    pub enum ModeWord {
+        /// Nobody waits.
+        Notify = "notify",
+        /// A question waits for its answer.
+        Decide = "decide",
+    }
+
+    /// What a `run` program finds on its standard input.
+    pub enum StdinWord {
+        /// The event as one line of JSON.
+        Event = "event",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+tables! {
+    /// The process.
+    pub struct ServerTable "server" {
+        /// Name of this server in every event; the host's name if absent.
+        node: Option<String> = none,
+        /// Folder for what the server keeps; made with mode 0700 when first needed.
+        data_dir: PathBuf = "./jackfield-data" flag "data-dir",
+        /// What is logged on standard error: `error`, `warn`, `info`, `debug` (each hook call) or `trace`.
+        log_level: LogLevel = "info" flag "log-level",
+        /// Form of the log: `text` or `json`.
+        log_format: LogFormat = "text" flag "log-format",
+        /// Connections in total; the descriptor limit is raised to the hard one at start.
+        max_connections: usize = 65536 in 1 ..= 1000000,
+        /// Connections per client address, 0 for no limit; loopback and `trusted_proxies` never count.
+        max_connections_per_address: usize = 0 in 0 ..= 1000000,
+        /// How long hooks are given at stop to deliver what they still hold.
+        drain_timeout: Duration = "10s" in "0s" ..= "10m",
+    }
+
+    /// The RTMP listener.
+    pub struct RtmpTable "rtmp" {
+        /// Addresses; `:1935` is all addresses of IPv6 and IPv4, port 0 any free port.
+        listen: Vec<Accept> = [":1935"] flag "listen",
+        /// Chunk size of what the server sends, in bytes.
+        chunk_size: ByteSize = "4KiB" in 128 ..= 1048576 flag "chunk-size",
+        /// A client that has not ended its handshake by then is closed.
+        handshake_timeout: Duration = "10s" in "100ms" ..= "1m",
+        /// A publisher that sends nothing for so long is closed.
+        publish_timeout: Duration = "30s" in "1s" ..= "1h",
+    }
+
+    /// The HTTP listener.
+    pub struct HttpTable "http" {
+        /// Addresses; `"off"` turns HTTP off.
+        listen: AcceptOrOff = [":8080"] flag "http-listen",
+        /// Connections in total.
+        max_connections: usize = 4096 in 1 ..= 1000000,
+        /// A client that has not sent its request's head by then is closed.
+        header_timeout: Duration = "10s" in "100ms" ..= "10m",
+    }
+
+    /// Streams between publisher and players.
+    pub struct HubTable "hub" {
+        /// Second publisher of a live key: `stale` (it replaces one that sent nothing for 3 s, else it is
+        /// refused), `refuse` or `replace`.
+        takeover: TakeoverWord = "stale",
+        /// What a player's socket may leave untaken before it is dropped to the next key frame.
+        queue_bytes: ByteSize = "4MiB" in "64KiB" ..= "1GiB",
+        /// The same in milliseconds.
+        queue_ms: u64 = 5000 in 100 ..= 600000,
+        /// A player that stays over its queue for so many milliseconds is disconnected.
+        slow_ms: u64 = 15000 in 100 ..= 3600000,
+        /// How many milliseconds a player waits for a stream that is not there.
+        wait_ms: u64 = 10000 in 0 ..= 3600000,
+        /// A publisher that is back within so many milliseconds keeps its players; 0 is off.
+        resume_ms: u64 = 0 in 0 ..= 600000,
+        /// How many milliseconds frames may be held to be sent with the next.
+        max_latency_ms: u64 = 40 in 0 ..= 1000,
+    }
+
+    /// Secrets and proxies.
+    pub struct SecurityTable "security" {
+        /// Networks whose connections begin with a PROXY protocol v2 header: `["10.0.0.0/8"]`.
+        trusted_proxies: Vec<Network> = [],
+        /// Query parameters, besides the built-in ones, whose values read `***` outside of questions.
+        secret_params: Vec<String> = [],
+    }
+
+    /// What holds for all hooks.
+    pub struct HooksTable "hooks" {
+        /// Timeout of each notice.
+        timeout: Duration = "30s" in "10ms" ..= "1h" flag "hook-timeout",
+        /// Calls of notices to programs and webhooks in flight over all hooks.
+        concurrency: usize = 10 in 1 ..= 10000 flag "hook-concurrency",
+        /// Timeout of one hook of a question.
+        question_timeout: Duration = "2s" in "10ms" ..= "5m",
+        /// Time for all hooks of a question together, waiting included.
+        question_budget: Duration = "5s" in "10ms" ..= "5m",
+        /// Writes every notice to standard output: `json` (`RTMP_EVENT: {…}`), `ndjson` (`{…}`) or `env`.
+        stdio_format: Option<StdioForm> = none flag "hook-stdio-format",
+        /// Allows `http://` beyond this machine for webhooks of flags.
+        plain_http: bool = false flag "hook-plain-http",
+    }
+
+    /// One hook: which events, who waits, and your code. Exactly one of `run`, `worker`, `url` and `stdio`.
+    pub struct HookTable "hook" {
+        /// Name in logs and counters; `hook-1`, … by position if absent. State is kept over a reload by name.
+        name: Option<String> = none,
+        /// Events; `*` stands for any part of a name. May be absent for `stdio` only: every notice.
+        on: Option<Vec<EventNames>> = none,
+        /// Globs of stream keys: `*` within a part, `**` across parts, `!` excludes, the last match wins;
+        /// without a slash the app is `live`. Connection events have no stream and never match.
+        streams: Vec<String> = [],
+        /// `notify` or `decide`; if absent, questions are decided and notices notified.
+        mode: Option<ModeWord> = none,
+        /// A program for each event: a string is split into words as a shell would, without a shell.
+        run: Option<Command> = none,
+        /// A program that stays, one line of JSON in and one out.
+        worker: Option<Command> = none,
+        /// A webhook.
+        url: Option<Url> = none,
+        /// `stdout` or `stderr`.
+        stdio: Option<StdioTarget> = none,
+        /// `stdio` only: `json`, `ndjson` or `env`.
+        format: Option<StdioForm> = none,
+        /// More arguments for `run` and `worker`.
+        args: Vec<String> = [],
+        /// Variables for `run` and `worker`: `NAME` (a glob) passes on what configures the server and is
+        /// otherwise kept back; `NAME=value` sets.
+        env: Vec<Variable> = [],
+        /// Starts `run` and `worker` from an empty environment.
+        env_clear: bool = false,
+        /// Working directory of `run` and `worker`; `private` is a temporary one. If absent, the server's own.
+        cwd: Option<String> = none,
+        /// User of `run` and `worker`.
+        user: Option<String> = none,
+        /// `run` only: `event` or `none`.
+        stdin: Option<StdinWord> = none,
+        /// Time for one call; if absent, `[hooks] timeout` for notices and `question_timeout` for questions.
+        timeout: Option<Duration> = none in "10ms" ..= "1h",
+        /// Questions: what a failure means: `deny`, `allow` (`authorize_*`), `keep` or `value:KEY` (`resolve_*`).
+        /// If absent, `deny`.
+        on_error: Option<OnErrorWord> = none,
+        /// Calls of this hook in flight.
+        concurrency: usize = 10 in 1 ..= 10000,
+        /// Calls per second at most.
+        rate: Option<u32> = none in 1 ..= 1000000,
+        /// Notices that wait; when it is full the oldest goes, and the next one says how many went.
+        queue: usize = 1000 in 1 ..= 1000000,
+        /// How often a failed notice is tried again. If absent, `run` only after exit code 75, others 9 times.
+        retries: Option<u32> = none in 0 ..= 9,
+        /// `worker` only: processes that are always there.
+        min: Option<usize> = none in 0 ..= 1000,
+        /// `worker` only: processes at most.
+        max: Option<usize> = none in 1 ..= 1000,
+        /// `worker` only: a process is replaced after so many.
+        max_requests: Option<u64> = none in 1 ..= 1000000000,
+        /// `url` only: more headers; values may be `env:NAME` or `file:PATH`.
+        headers: Headers = {},
+        /// `url` only: key of the signature, `env:NAME` or `file:PATH`; a list while you rotate.
+        secret: Vec<SecretRef> = [],
+        /// `url` only: PEM file of the authorities to trust instead of the public ones.
+        ca: Option<PathBuf> = none,
+        /// `url` only: PEM file of the client certificate.
+        cert: Option<PathBuf> = none,
+        /// `url` only: PEM file of the client certificate's key.
+        key: Option<PathBuf> = none,
+        /// `url` only: allows `http://` beyond this machine.
+        plain_http: bool = false,
+        /// Whether the hook is called at all.
+        enabled: bool = true,
+    }
+}
