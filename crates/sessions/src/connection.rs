@@ -3,7 +3,7 @@
 use crate::connections::Connections;
 use jackfield_events::notices::{ConnectionAccept, ConnectionClose, HandshakeComplete};
 use jackfield_events::{EndReason, Protocol, Scope};
-use jackfield_media::{ConnId, Mono, Text};
+use jackfield_media::{ConnId, Mono, SessionId, Text};
 use jackfield_runtime::clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -136,6 +136,12 @@ impl Connection {
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope { conn_id: Some(self.shared.id), ..Scope::default() }
+    }
+
+    /// A number for a publish or play session of this connection, never given twice.
+    #[must_use]
+    pub fn next_session_id(&self) -> SessionId {
+        self.table.next_session_id()
     }
 
     /// Counts bytes that were read from the socket.

@@ -1,0 +1,101 @@
+//! The way to the right to play. Between its two steps the service waits for the stream.
+
+use crate::ask::{PlayAsk, names, query_after_rename};
+use crate::{Gate, Refusal};
+use jackfield_events::Scope;
+use jackfield_events::notices::PlayStart;
+use jackfield_events::questions::{AuthorizePlay, ResolvePlay};
+use jackfield_hub::{PlayGrant, PlayGrantParts};
+use jackfield_media::{StreamKey, Text};
+use jackfield_sessions::Connection;
+
+/// A wish to play whose key is settled.
+#[derive(Debug)]
+pub struct ResolvedPlay {
+    asked: PlayAsk,
+    key: StreamKey,
+    scope: Scope,
+    failopen: Vec<Text>,
+}
+
+impl ResolvedPlay {
+    /// The key that will be played.
+    #[must_use]
+    pub fn key(&self) -> &StreamKey {
+        &self.key
+    }
+}
+
+impl Gate {
+    /// Asks which stream is to be played.
+    ///
+    /// # Errors
+    /// [`Refusal`]. Cancel-safe: dropping the future takes the question back.
+    pub async fn resolve_play(
+        &self,
+        connection: &Connection,
+        asked: PlayAsk,
+    ) -> Result<ResolvedPlay, Refusal> {
+        let mut scope = connection.scope();
+        scope.session_id = Some(connection.next_session_id());
+        scope.stream_key = Some(asked.key.clone());
+        let peer = connection.peer();
+        let question = || {
+            let (app, stream_name) = names(&asked.key);
+            ResolvePlay {
+                app,
+                stream_name,
+                client_ip: peer.client.ip(),
+                client_port: peer.client.port(),
+                protocol: peer.protocol,
+                tc_url: asked.tc_url.clone(),
+                page_url: asked.page_url.clone(),
+                flash_ver: asked.flash_ver.clone(),
+                query: asked.query.clone(),
+                failopen: Vec::new(),
+            }
+        };
+        let passed = self.ask(&scope, question).await?;
+        let key = passed.key.unwrap_or_else(|| asked.key.clone());
+        scope.stream_key = Some(key.clone());
+        Ok(ResolvedPlay { asked, key, scope, failopen: passed.failopen })
+    }
+
+    /// Asks whether the player may have the stream, which is there now.
+    ///
+    /// # Errors
+    /// [`Refusal`]. Cancel-safe: dropping the future takes the question back.
+    pub async fn authorize_play(
+        &self,
+        connection: &Connection,
+        resolved: ResolvedPlay,
+    ) -> Result<PlayGrant, Refusal> {
+        let ResolvedPlay { asked, key, scope, mut failopen } = resolved;
+        let peer = connection.peer();
+        let (app, stream_name) = names(&key);
+        let question = || AuthorizePlay {
+            app: app.clone(),
+            stream_name: stream_name.clone(),
+            client_ip: peer.client.ip(),
+            client_port: peer.client.port(),
+            protocol: peer.protocol,
+            tc_url: asked.tc_url.clone(),
+            page_url: asked.page_url.clone(),
+            flash_ver: asked.flash_ver.clone(),
+            query: asked.query.clone(),
+            failopen: failopen.clone(),
+        };
+        let passed = self.ask(&scope, question).await?;
+        failopen.extend(passed.failopen);
+        let query = if key == asked.key { asked.query } else { query_after_rename(&asked.query, &asked.key) };
+        let start = PlayStart {
+            app,
+            stream_name,
+            client_ip: peer.client.ip(),
+            protocol: peer.protocol,
+            query,
+            failopen,
+        };
+        Ok(self.0.minter.play(PlayGrantParts { key, scope, start }))
+    }
+}

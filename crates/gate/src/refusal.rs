@@ -1,0 +1,52 @@
+//! Why a session may not go on.
+
+use jackfield_events::{Denial, EventType};
+use jackfield_media::Text;
+use std::fmt;
+
+/// What kind of no it is; each protocol has its own words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// A question was answered with deny, or its hook failed and its policy is deny.
+    Denied,
+    /// The key has a publisher that stays.
+    Busy,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of no it is.
+    pub kind: RefusalKind,
+    /// What the client is told; nothing else reaches it.
+    pub public: Text,
+    /// What the operator's log is told: question, hook, code and text.
+    pub detail: Text,
+}
+
+impl Refusal {
+    pub(crate) fn denied(question: EventType, denial: &Denial) -> Self {
+        let mut detail = format!("{question} by {}", denial.hook);
+        for part in [&denial.reason.code, &denial.reason.text].into_iter().flatten() {
+            detail.push_str(": ");
+            detail.push_str(part);
+        }
+        Self { kind: RefusalKind::Denied, public: denial.public().into(), detail: detail.into() }
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self {
+            kind: RefusalKind::Busy,
+            public: "The stream is being published already.".into(),
+            detail: "the key has a publisher that stays".into(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.detail.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
