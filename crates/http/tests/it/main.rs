@@ -1,0 +1,110 @@
+//! The listener against clients that behave, and such that do not.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use axum::Router;
+use axum::routing::get;
+use jackfield_http::{HttpConfig, HttpServer};
+use jackfield_runtime::{Tasks, clock};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+fn config() -> HttpConfig {
+    HttpConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..HttpConfig::default() }
+}
+
+async fn connect(server: &HttpServer) -> TcpStream {
+    TcpStream::connect(server.addrs()[0]).await.unwrap()
+}
+
+async fn ask(server: &HttpServer, request: &str) -> String {
+    let mut client = connect(server).await;
+    client.write_all(request.as_bytes()).await.unwrap();
+    rest(&mut client).await
+}
+
+/// Everything until the server closes.
+async fn rest(client: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset is a close too: the server leaves with bytes unread.
+    drop(client.read_to_end(&mut answer).await);
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_path_that_nobody_serves_is_a_problem_document() {
+    let server = HttpServer::start(config(), Router::new(), &Tasks::new()).unwrap();
+    let answer = ask(&server, "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
+    assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+    assert!(answer.contains(r#""status":404"#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_closed() {
+    let config = HttpConfig { header_timeout: Duration::from_millis(20), ..config() };
+    let server = HttpServer::start(config, Router::new(), &Tasks::new()).unwrap();
+    for begun in ["", "GET / HTTP/1.1\r\nHost:"] {
+        let mut client = connect(&server).await;
+        client.write_all(begun.as_bytes()).await.unwrap();
+        let answer = rest(&mut client).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_or_closed_and_the_next_client_is_served() {
+    let config = HttpConfig { header_timeout: Duration::from_secs(1), ..config() };
+    let server = HttpServer::start(config, Router::new(), &Tasks::new()).unwrap();
+    for nonsense in ["\u{16}\u{3}\u{1}\0\0\0", "GET\r\n\r\n", "\0\0\0\0\r\n\r\n"] {
+        let answer = ask(&server, nonsense).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(1_000_000));
+    let answer = ask(&server, &long).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let answer = ask(&server, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[tokio::test]
+async fn one_connection_over_the_cap_is_closed_unserved() {
+    let config = HttpConfig { max_connections: 1, ..config() };
+    let routes = Router::new().route("/", get(|| async { "hello" }));
+    let server = HttpServer::start(config, routes, &Tasks::new()).unwrap();
+    let mut first = connect(&server).await;
+    first.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut answered = [0; 12];
+    first.read_exact(&mut answered).await.unwrap();
+    assert_eq!(&answered, b"HTTP/1.1 200");
+    assert_eq!(ask(&server, "").await, "");
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_answer_under_way_end_and_accepts_no_more() {
+    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (in_asked, in_go) = (Arc::clone(&asked), Arc::clone(&go));
+    let slow = get(move || async move {
+        in_asked.notify_one();
+        in_go.notified().await;
+        "done"
+    });
+    let server = HttpServer::start(config(), Router::new().route("/", slow), &Tasks::new()).unwrap();
+    let addr = server.addrs()[0];
+    let mut client = connect(&server).await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    asked.notified().await;
+    let stop = server.stop(clock::now().after(Duration::from_secs(30)));
+    let (left, answer) = tokio::join!(stop, async {
+        while TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        go.notify_one();
+        rest(&mut client).await
+    });
+    assert_eq!(left, 0);
+    assert!(answer.ends_with("done"), "{answer}");
+}
