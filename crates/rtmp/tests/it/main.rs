@@ -15,4 +15,6 @@ mod publish_and_play;
 #[cfg(test)]
 mod questions;
 #[cfg(test)]
+mod recordings;
+#[cfg(test)]
 mod wire;
