@@ -32,6 +32,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them, in the order of the documentation.
+    pub const ALL: &[Self] = &[
+        Self::Answered,
+        Self::Timeout,
+        Self::ConnectError,
+        Self::TransportError,
+        Self::ProtocolError,
+        Self::HandlerError,
+        Self::Overload,
+        Self::BreakerOpen,
+        Self::Crashed,
+        Self::Cancelled,
+        Self::Budget,
+        Self::Late,
+    ];
+
     /// The word in logs, metrics and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -81,3 +97,23 @@ pub struct Failure {
     /// Whether a notice may be tried again.
     pub retry: Retry,
 }
+
+impl Failure {
+    /// A failure after which a notice may be tried again by the hook's schedule.
+    #[must_use]
+    pub fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome, detail: detail.into(), retry: Retry::Scheduled }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.detail.is_empty() {
+            self.outcome.fmt(f)
+        } else {
+            write!(f, "{}: {}", self.outcome, self.detail)
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,471 @@
+//! The life of a notice: queued, in its lane, called, tried again, over.
+//!
+//! A *lane* holds what is told to one hook (or one group of hooks) about one key. The first of a lane
+//! starts only when the one before it is settled: answered, lost, dropped, or stepped *aside* because its
+//! next try lies further ahead than a lane may be held.
+
+use super::calls::{CallHead, Deadline, Ending, Sending};
+use super::slot::{About, Due, HookId, LaneKey, Life, Whose};
+use super::{CallId, Core, DropCause, Dropped, Next, Output, Owner};
+use crate::{DeliveryId, Failure, HookSpec, Mode, Mutation, Outcome, Retry, RetryAfter};
+use jackfield_events::{Answer, Event, OrderedBy};
+use jackfield_media::Mono;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pauses before each further try.
+const SCHEDULE: [Duration; 9] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(5 * 60 * 60),
+    Duration::from_secs(10 * 60 * 60),
+];
+/// How long after its first failure a notice may hold its lane between its tries.
+const HOLD: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Notice {
+    pub(super) hook: HookId,
+    event: Arc<Event>,
+    lane: LaneKey,
+    stage: Stage,
+    place: Place,
+    /// Tries so far.
+    attempt: u32,
+    /// What this delivery tells of lost ones, once it was sent.
+    num_dropped: Option<u64>,
+    first_failed: Option<Mono>,
+    queued: Mono,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Behind others in its lane.
+    Behind,
+    /// Could start: in the hook's `ready`.
+    Ready,
+    Running(CallId),
+    Pausing(Mono),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the lane's queue.
+    Waiting,
+    /// Taken from the queue; the lane waits for it.
+    Holding,
+    /// The lane goes on without it.
+    Aside,
+}
+
+impl Notice {
+    /// Whether it pauses until after that time.
+    pub(super) fn pauses_beyond(&self, until: Mono) -> bool {
+        matches!(self.stage, Stage::Pausing(at) if at > until)
+    }
+}
+
+/// What is told to one hook or group about one key.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    waiting: VecDeque<DeliveryId>,
+    /// How many were taken from the queue and must settle first: one, or more after a reload has put two
+    /// lanes into one.
+    holding: usize,
+}
+
+/// To whom an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// All that want it: it is a fact.
+    All,
+    /// Those that do not decide it: it is a question.
+    Tellers,
+}
+
+impl<H: Clone> Core<H> {
+    /// Queues an event for every hook of this audience that wants it.
+    pub(super) fn tell(&mut self, event: &Arc<Event>, audience: Audience) {
+        let plan = Arc::clone(&self.plan);
+        for (hook, configured) in &plan.steps {
+            if self.is_told(&configured.spec, event, audience) {
+                self.queue(*hook, &configured.spec, event);
+            }
+        }
+    }
+
+    /// Tells a question to those that do not decide it, with its secrets masked and as its chain left
+    /// it: after a rename nobody else learns the old name.
+    pub(super) fn tell_question(&mut self, event: &Event) {
+        let told = self
+            .plan
+            .steps
+            .iter()
+            .any(|(_, configured)| self.is_told(&configured.spec, event, Audience::Tellers));
+        if told {
+            let masked = match &self.masker {
+                _ if self.is(Mutation::SecretsTold) => copy(event),
+                masker => event.masked(masker),
+            };
+            self.tell(&Arc::new(masked), Audience::Tellers);
+        }
+    }
+
+    fn is_told(&self, spec: &HookSpec, event: &Event, audience: Audience) -> bool {
+        let wanted = spec.on.contains(event.event_type());
+        let audience = audience == Audience::All || spec.mode == Mode::Notify;
+        let key = event.scope().stream_key.as_ref();
+        wanted && audience && (spec.streams.matches(key) || self.is(Mutation::StreamsIgnored))
+    }
+
+    fn queue(&mut self, hook: HookId, spec: &HookSpec, event: &Arc<Event>) {
+        let delivery = DeliveryId(self.fresh_id());
+        let lane = self.lane_of(hook, spec, event);
+        let (reversed, newest) = (self.is(Mutation::LaneReversed), self.is(Mutation::NewEpochFirst));
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        if slot.life != Life::Active && self.mutation != Some(Mutation::DisabledCalled) {
+            slot.tally.abandoned += 1;
+            let (hook, event, cause) = (spec.name.clone(), Arc::clone(event), DropCause::HookDisabled);
+            self.outputs.push_back(Output::Dropped(Dropped { delivery, hook, event, cause }));
+            return;
+        }
+        slot.queued.insert(delivery);
+        let waiting = &mut self.lanes.entry(lane.clone()).or_default().waiting;
+        let epoch = event.scope().epoch;
+        let jumps = newest && epoch.is_some_and(|epoch| epoch.0 > 1) && waiting.len() > 1;
+        if reversed || jumps {
+            let place = waiting.len().min(1);
+            waiting.insert(place, delivery);
+        } else {
+            waiting.push_back(delivery);
+        }
+        let notice = Notice {
+            hook,
+            event: Arc::clone(event),
+            lane: lane.clone(),
+            stage: Stage::Behind,
+            place: Place::Waiting,
+            attempt: 0,
+            num_dropped: None,
+            first_failed: None,
+            queued: self.now,
+        };
+        self.notices.insert(delivery, notice);
+        self.keep_bound(hook);
+        self.move_lane(&lane);
+    }
+
+    fn lane_of(&self, hook: HookId, spec: &HookSpec, event: &Event) -> LaneKey {
+        let group = spec.lane_group.clone().filter(|_| !self.is(Mutation::GroupIgnored));
+        let scope = event.scope();
+        let connection = scope.conn_id.map(About::Connection);
+        let by_connection = self.is(Mutation::LanePerConnection);
+        let about = match event.spec().ordered_by {
+            OrderedBy::Stream if by_connection => connection,
+            OrderedBy::Connection => connection,
+            OrderedBy::Stream => scope.stream_key.clone().map(About::Stream),
+        };
+        let about = match about {
+            Some(_) if self.is(Mutation::LanesMerged) => About::Node,
+            about => about.unwrap_or(About::Node),
+        };
+        LaneKey { whose: group.map_or(Whose::Hook(hook), Whose::Group), about }
+    }
+
+    /// Makes the first of a lane ready, if nothing holds the lane.
+    fn move_lane(&mut self, key: &LaneKey) {
+        let Some(lane) = self.lanes.get(key) else { return };
+        let Some(first) = lane.waiting.front().copied() else {
+            if lane.holding == 0 {
+                self.lanes.remove(key);
+            }
+            return;
+        };
+        if lane.holding > 0 && !self.is(Mutation::LaneIgnored) {
+            return;
+        }
+        if let Some(notice) = self.notices.get_mut(&first).filter(|notice| notice.stage == Stage::Behind) {
+            notice.stage = Stage::Ready;
+            let hook = notice.hook;
+            self.make_ready(hook, first);
+        }
+    }
+
+    fn make_ready(&mut self, hook: HookId, delivery: DeliveryId) {
+        if let Some(slot) = self.slots.get_mut(&hook) {
+            slot.ready.push_back(delivery);
+            self.active.insert(hook);
+        }
+    }
+
+    /// Drops the hook's oldest notices until its queue is within its bound.
+    pub(super) fn keep_bound(&mut self, hook: HookId) {
+        while let Some(slot) = self.slots.get(&hook) {
+            if slot.queued.len() <= slot.spec().queue.max(1) {
+                return;
+            }
+            let newest = self.is(Mutation::DropsNewest);
+            let victim = if newest { slot.queued.last() } else { slot.queued.first() };
+            let Some(victim) = victim.copied() else { return };
+            self.give_up(victim, DropCause::QueueFull);
+        }
+    }
+
+    /// Takes a notice out, wherever it is.
+    pub(super) fn give_up(&mut self, delivery: DeliveryId, cause: DropCause) {
+        let Some(notice) = self.notices.remove(&delivery) else { return };
+        if let Some(slot) = self.slots.get_mut(&notice.hook) {
+            slot.queued.remove(&delivery);
+            if notice.stage == Stage::Ready
+                && let Some(at) = slot.ready.iter().position(|ready| *ready == delivery)
+            {
+                slot.ready.remove(at);
+            }
+            let carried = notice.num_dropped.unwrap_or_default();
+            match cause {
+                DropCause::QueueFull => {
+                    slot.tally.dropped += 1;
+                    let uncounted = self.mutation == Some(Mutation::DropsUncounted);
+                    slot.untold += carried + u64::from(!uncounted || slot.untold < 2);
+                }
+                _ => {
+                    slot.tally.abandoned += 1;
+                    slot.untold += carried;
+                }
+            }
+            let hook = slot.spec().name.clone();
+            let event = Arc::clone(&notice.event);
+            self.outputs.push_back(Output::Dropped(Dropped { delivery, hook, event, cause }));
+        }
+        match notice.stage {
+            Stage::Running(call) => self.cancel_call(call, Next::Lost),
+            Stage::Pausing(at) => {
+                self.timers.remove(&(at, Due::Retry(delivery)));
+            }
+            Stage::Behind | Stage::Ready => {}
+        }
+        match notice.place {
+            Place::Holding => self.release(&notice.lane),
+            Place::Waiting => {
+                if let Some(lane) = self.lanes.get_mut(&notice.lane)
+                    && let Some(at) = lane.waiting.iter().position(|waiting| *waiting == delivery)
+                {
+                    lane.waiting.remove(at);
+                }
+                self.move_lane(&notice.lane);
+            }
+            Place::Aside => {}
+        }
+    }
+
+    /// One that held the lane has settled or stepped aside.
+    fn release(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.holding = lane.holding.saturating_sub(1);
+            self.move_lane(key);
+        }
+    }
+
+    /// Starts the hook's first ready notice; there is room for it.
+    pub(super) fn start_notice(&mut self, hook: HookId) {
+        let call = CallId(self.fresh_id());
+        let twice = self.is(Mutation::DropsToldTwice);
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        let Some(delivery) = slot.ready.pop_front() else { return };
+        slot.queued.remove(&delivery);
+        let Some(notice) = self.notices.get_mut(&delivery) else { return };
+        notice.stage = Stage::Running(call);
+        notice.attempt += 1;
+        let num_dropped = *notice.num_dropped.get_or_insert(slot.untold);
+        if notice.attempt == 1 && !twice {
+            slot.untold = 0;
+        }
+        let configured = Arc::clone(&slot.configured);
+        if notice.place == Place::Waiting {
+            notice.place = Place::Holding;
+            if let Some(lane) = self.lanes.get_mut(&notice.lane) {
+                lane.waiting.retain(|waiting| *waiting != delivery);
+                lane.holding += 1;
+            }
+        }
+        let spec = &configured.spec;
+        let head = CallHead {
+            call,
+            delivery,
+            hook,
+            name: spec.name.clone(),
+            owner: Owner::Notice,
+            event: Arc::clone(&notice.event),
+            attempt: notice.attempt,
+            queued: notice.queued,
+        };
+        let lane = notice.lane.clone();
+        let deadline = Deadline { at: self.now.after(spec.notice_timeout), outcome: Outcome::Timeout };
+        let (handler, share) = (configured.handler.clone(), spec.notice_share);
+        self.send(Sending { head, handler, num_dropped, deadline, share });
+        if self.is(Mutation::LaneIgnored) {
+            self.move_lane(&lane);
+        }
+    }
+
+    /// A call of a notice has ended.
+    pub(super) fn notice_answered(
+        &mut self,
+        delivery: DeliveryId,
+        call: CallId,
+        result: Result<Answer, Failure>,
+    ) {
+        let Some(notice) = self.notices.get(&delivery) else { return };
+        let hook = notice.hook;
+        let failed = match result {
+            Ok(_ack) => {
+                self.close(call, Ending::answered(jackfield_events::Decision::Pass));
+                return self.over(delivery, Next::Over);
+            }
+            Err(failed) => failed,
+        };
+        let disable = failed.retry == Retry::Disable;
+        let next = match failed.outcome {
+            // It was received; to send it once more would only double it.
+            Outcome::Late => Next::Over,
+            _ => self.pause(delivery, &failed).map_or(Next::Lost, Next::Again),
+        };
+        self.close(call, Ending { next, ..Ending::failed(&failed) });
+        match next {
+            Next::Again(at) => self.pause_until(delivery, at),
+            next => self.over(delivery, next),
+        }
+        if disable {
+            self.disable(hook);
+        }
+    }
+
+    /// When a failed notice is tried again, if it is.
+    fn pause(&mut self, delivery: DeliveryId, failed: &Failure) -> Option<Mono> {
+        let notice = self.notices.get(&delivery)?;
+        let retries = self.slots.get(&notice.hook)?.spec().retries;
+        let by_us = failed.retry == Retry::No && failed.outcome == Outcome::Timeout;
+        let wanted = match retries.after {
+            RetryAfter::Any => true,
+            RetryAfter::Failure => failed.retry != Retry::No || by_us,
+            RetryAfter::Asked => failed.retry != Retry::No || self.is(Mutation::RunRetried),
+        };
+        let limited = notice.attempt > retries.limit && !self.is(Mutation::RetriesUnlimited);
+        if !wanted || limited || failed.retry == Retry::Disable {
+            return None;
+        }
+        let step = usize::try_from(notice.attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let base = SCHEDULE.get(step).or(SCHEDULE.last()).copied().unwrap_or(HOLD);
+        let pause = match failed.retry {
+            Retry::After(wish) if self.is(Mutation::RetryAfterUnbounded) => wish,
+            Retry::After(wish) => wish.clamp(base, base.saturating_mul(2)),
+            _ => self.chance.jittered(base),
+        };
+        Some(self.now.after(pause))
+    }
+
+    fn pause_until(&mut self, delivery: DeliveryId, at: Mono) {
+        let (frees, holds) = (self.is(Mutation::RetryFreesLane), self.is(Mutation::RetryHoldsLane));
+        let Some(notice) = self.notices.get_mut(&delivery) else { return };
+        notice.stage = Stage::Pausing(at);
+        let first_failed = *notice.first_failed.get_or_insert(self.now);
+        self.timers.insert((at, Due::Retry(delivery)));
+        let (hook, lane) = (notice.hook, notice.lane.clone());
+        let too_long = at > first_failed.after(HOLD) && !holds;
+        let steps_aside = notice.place == Place::Holding && (too_long || frees);
+        if steps_aside {
+            notice.place = Place::Aside;
+        }
+        if let Some(slot) = self.slots.get_mut(&hook) {
+            slot.queued.insert(delivery);
+        }
+        if steps_aside {
+            self.release(&lane);
+        }
+        self.keep_bound(hook);
+    }
+
+    /// The pause of a failed notice is over.
+    pub(super) fn try_again(&mut self, delivery: DeliveryId) {
+        if let Some(notice) = self.notices.get_mut(&delivery) {
+            notice.stage = Stage::Ready;
+            let hook = notice.hook;
+            self.make_ready(hook, delivery);
+        }
+    }
+
+    fn over(&mut self, delivery: DeliveryId, next: Next) {
+        let Some(notice) = self.notices.remove(&delivery) else { return };
+        if next == Next::Lost
+            && let Some(slot) = self.slots.get_mut(&notice.hook)
+        {
+            // The handler may not have read what this one told: the next one tells it.
+            slot.untold += notice.num_dropped.unwrap_or_default();
+        }
+        if notice.place == Place::Holding {
+            self.release(&notice.lane);
+        }
+    }
+
+    fn disable(&mut self, hook: HookId) {
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        if slot.life != Life::Active {
+            return;
+        }
+        slot.life = Life::Disabled;
+        self.outputs.push_back(Output::Disabled { hook: slot.spec().name.clone() });
+        self.active.insert(hook);
+        self.give_up_all(hook, DropCause::HookDisabled);
+    }
+
+    /// Gives up all notices of a hook.
+    pub(super) fn give_up_all(&mut self, hook: HookId, cause: DropCause) {
+        let own = self.notices.iter().filter(|(_, notice)| notice.hook == hook).map(|(id, _)| *id);
+        for delivery in own.collect::<Vec<_>>() {
+            self.give_up(delivery, cause);
+        }
+    }
+
+    /// Puts all notices into the lanes that the configuration now gives them, in the order in which they
+    /// were queued.
+    pub(super) fn sort_into_lanes(&mut self) {
+        self.lanes.clear();
+        let all: Vec<DeliveryId> = self.notices.keys().copied().collect();
+        for delivery in all {
+            let Some(notice) = self.notices.get(&delivery) else { continue };
+            let Some(slot) = self.slots.get(&notice.hook) else { continue };
+            let configured = Arc::clone(&slot.configured);
+            let key = self.lane_of(notice.hook, &configured.spec, &notice.event);
+            let Some(notice) = self.notices.get_mut(&delivery) else { continue };
+            let lane = self.lanes.entry(key.clone()).or_default();
+            notice.lane = key;
+            match notice.place {
+                Place::Holding => lane.holding += 1,
+                Place::Waiting => lane.waiting.push_back(delivery),
+                Place::Aside => {}
+            }
+            if notice.place == Place::Waiting && notice.stage == Stage::Ready {
+                notice.stage = Stage::Behind;
+                let hook = notice.hook;
+                if let Some(slot) = self.slots.get_mut(&hook) {
+                    slot.ready.retain(|ready| *ready != delivery);
+                }
+            }
+        }
+        let keys: Vec<LaneKey> = self.lanes.keys().cloned().collect();
+        for key in keys {
+            self.move_lane(&key);
+        }
+    }
+}
+
+/// The event as it is, secrets included.
+pub(super) fn copy(event: &Event) -> Event {
+    Event::new(event.event_type(), event.stamp().clone(), event.scope().clone(), event.data().to_vec())
+}

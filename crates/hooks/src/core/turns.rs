@@ -1,0 +1,92 @@
+//! Whose turn it is: questions first, then one notice of each hook in rotation, so that none takes all.
+
+use super::Core;
+use super::slot::{Due, HookId, Life};
+use crate::{Mutation, NoticeShare};
+use jackfield_media::Mono;
+use std::ops::Bound::{Excluded, Unbounded};
+
+/// Why a hook starts no notice.
+enum Idle {
+    /// The limit over all hooks: it stays in the rotation.
+    SharedLimit,
+    /// Something of its own: an end of a call or a timer brings it back.
+    Own,
+}
+
+impl<H: Clone> Core<H> {
+    /// Starts all that can start.
+    pub(super) fn take_turns(&mut self) {
+        loop {
+            let asked: Vec<HookId> = self.active.iter().copied().collect();
+            for hook in asked {
+                self.serve_questions(hook);
+            }
+            if !self.serve_one_notice() {
+                return;
+            }
+        }
+    }
+
+    /// Starts one notice of the hook whose turn it is.
+    fn serve_one_notice(&mut self) -> bool {
+        let after = self.active.range((Excluded(self.last_turn), Unbounded));
+        let order: Vec<HookId> = after.chain(self.active.range(..=self.last_turn)).copied().collect();
+        for hook in order {
+            match self.may_start_notice(hook) {
+                Ok(()) => {
+                    if !self.is(Mutation::TurnsUnfair) {
+                        self.last_turn = hook;
+                    }
+                    self.start_notice(hook);
+                    return true;
+                }
+                Err(Idle::SharedLimit) => {}
+                Err(Idle::Own) => {
+                    self.active.remove(&hook);
+                }
+            }
+        }
+        false
+    }
+
+    fn may_start_notice(&mut self, hook: HookId) -> Result<(), Idle> {
+        let ignored = |mutation| self.mutation == Some(mutation);
+        let slot = self.slots.get(&hook).ok_or(Idle::Own)?;
+        let most = slot.spec().concurrency.max(1);
+        let full = slot.notices_out >= most && !ignored(Mutation::ConcurrencyIgnored);
+        let dead = slot.life != Life::Active && !ignored(Mutation::DisabledCalled);
+        if slot.ready.is_empty() || full || dead {
+            return Err(Idle::Own);
+        }
+        let shares = slot.spec().notice_share == NoticeShare::Shared;
+        if shares && self.shared_out >= self.notice_concurrency && !ignored(Mutation::SharedLimitIgnored) {
+            return Err(Idle::SharedLimit);
+        }
+        if !slot.breaker.admits(self.now) {
+            if let crate::BreakerState::Open { until } = slot.breaker.state() {
+                self.wake_at(hook, until);
+            }
+            return Err(Idle::Own);
+        }
+        match slot.rate.as_ref().and_then(|rate| rate.wait(self.now)) {
+            Some(at) if !ignored(Mutation::RateIgnored) => {
+                self.wake_at(hook, at);
+                Err(Idle::Own)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the hook looked at again then.
+    pub(super) fn wake_at(&mut self, hook: HookId, at: Mono) {
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        if slot.wake.is_some_and(|wake| wake <= at && wake > self.now) {
+            return;
+        }
+        if let Some(former) = slot.wake.replace(at) {
+            self.timers.remove(&(former, Due::Hook(hook)));
+        }
+        self.timers.insert((at, Due::Hook(hook)));
+    }
+}
