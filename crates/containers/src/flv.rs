@@ -1,15 +1,17 @@
 //! FLV: the bodies of audio and video tags, which are RTMP's messages too, and files of tags.
 //!
 //! [`Unpacker`] belongs to one publish session; it remembers which codec each track had, so that a
-//! change is told once. [`TagReader`] and the `write_*` functions are for files.
+//! change is told once; [`pack`] is the way back. [`TagReader`] and the `write_*` functions are for files.
 
 mod audio;
 mod codec;
 mod file;
+mod pack;
 mod unpack;
 mod video;
 
 pub use file::{Tag, TagReader, write_header, write_tag};
+pub use pack::pack;
 pub use unpack::Unpacker;
 
 /// Why a tag or file could not be taken apart.

@@ -188,3 +188,22 @@ fn no_body_panics() {
         drop(unpacker.unpack(kind, i64::MAX, body));
     }
 }
+
+#[test]
+fn a_frame_without_a_body_of_its_own_gets_the_one_that_it_came_from() {
+    let mut unpacker = Unpacker::default();
+    let sequence = format!("17 00 000000 {AVC}");
+    let bodies = [
+        (TrackKind::Video, sequence.as_str()),
+        (TrackKind::Video, "17 01 000050 0000000165"),
+        (TrackKind::Video, "27 01 ffffd8 0000000141"),
+        (TrackKind::Audio, "af 00 1210"),
+        (TrackKind::Audio, "af 01 aabbcc"),
+    ];
+    for (kind, hex) in bodies {
+        let (frame, _) = unpacker.unpack(kind, 1000, bytes(hex)).unwrap();
+        let codec = if kind == TrackKind::Video { Codec::H264 } else { Codec::Aac };
+        assert_eq!(pack(&frame, codec), Some(bytes(hex)), "{hex}");
+        assert_eq!(pack(&frame, Codec::Other("av1")), None);
+    }
+}
