@@ -42,6 +42,18 @@ pub enum Piece<'a> {
 }
 
 impl Piece<'_> {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Shared(bytes) => bytes,
@@ -121,7 +133,7 @@ impl SocketWriter {
             taken = inner.write_pieces(&mut state, pieces);
         }
         for piece in pieces {
-            let len = piece.as_slice().len();
+            let len = piece.len();
             if taken >= len {
                 taken -= len;
                 continue;
