@@ -1,0 +1,163 @@
+//! Our ends of a program's pipes.
+
+use crate::output::LoggedLines;
+use jackfield_runtime::clock;
+use std::future::pending;
+use std::io::ErrorKind;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
+
+/// What is read in one go.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// What a program is to read, and how much of it is written.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pipe: pipe::Sender,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Input {
+    pub(crate) fn new(pipe: pipe::Sender, bytes: Vec<u8>) -> Self {
+        Self { pipe, bytes, written: 0 }
+    }
+
+    /// Writes as much as the pipe takes and closes it after the last byte, or when nobody reads: a program need not
+    /// read its input. Waits for ever when there is nothing to write. Cancel-safe.
+    pub(crate) async fn write(input: &mut Option<Self>) {
+        let Some(Self { pipe, bytes, written }) = input else { return pending().await };
+        let rest = bytes.get(*written..).unwrap_or_default();
+        let done = match pipe.write(rest).await {
+            Ok(0) | Err(_) => true,
+            Ok(more) => {
+                *written += more;
+                *written >= bytes.len()
+            }
+        };
+        if done {
+            *input = None;
+        }
+    }
+}
+
+/// What is kept of an output; the rest goes to the log.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// Nothing: all goes to the log.
+    Nothing,
+    /// All of it, and one byte over the limit if there is more; the log gets nothing.
+    Answer {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The first line; the log gets all.
+    FirstLine {
+        /// Bytes.
+        limit: usize,
+    },
+}
+
+/// What a program writes.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// `None` when it is closed.
+    pipe: Option<pipe::Receiver>,
+    lines: LoggedLines,
+    keep: Kept,
+    kept: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn new(pipe: Option<pipe::Receiver>, lines: LoggedLines, keep: Kept) -> Self {
+        Self { pipe, lines, keep, kept: Vec::new() }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// Whether an answer is longer than its limit.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.keep, Kept::Answer { limit } if self.kept.len() > limit)
+    }
+
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// The first line that was kept, without control characters.
+    pub(crate) fn kept_line(&self) -> String {
+        let line = self.kept.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        String::from_utf8_lossy(line).trim().chars().filter(|c| !c.is_control()).collect()
+    }
+
+    /// From now on everything goes to the log.
+    pub(crate) fn log_only(&mut self) {
+        self.keep = Kept::Nothing;
+        self.kept = Vec::new();
+    }
+
+    /// Reads a part, or waits for one; for ever when it is closed. Cancel-safe.
+    pub(crate) async fn read(&mut self) {
+        loop {
+            match &self.pipe {
+                Some(pipe) if pipe.readable().await.is_ok() => {}
+                Some(_broken) => return self.take(0, &[]),
+                None => return pending().await,
+            }
+            if self.try_read().is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Reads without waiting; an error if there is nothing.
+    fn try_read(&mut self) -> Result<(), ()> {
+        let Some(pipe) = &self.pipe else { return Err(()) };
+        let mut chunk = [0; CHUNK_BYTES];
+        let read = match pipe.try_read(&mut chunk) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(()),
+            read => read.unwrap_or_default(),
+        };
+        self.take(read, &chunk);
+        Ok(())
+    }
+
+    /// Reads what the pipe holds right now, at most what is kept and a pipe's content: it may be filled as fast as
+    /// it is read.
+    pub(crate) fn read_what_is_there(&mut self) {
+        let mut chunk = [0; CHUNK_BYTES];
+        for _ in 0..8 {
+            // The runtime may not have been told yet that there is something: the kernel is asked.
+            let Some(pipe) = &self.pipe else { return };
+            match rustix::io::read(pipe, &mut chunk) {
+                Ok(read) => self.take(read, &chunk),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return,
+                Err(_broken) => self.take(0, &chunk),
+            }
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, read: usize, chunk: &[u8]) {
+        let bytes = chunk.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            self.pipe = None;
+            self.lines.finish(clock::now());
+            return;
+        }
+        let (limit, logged) = match self.keep {
+            Kept::Nothing => (0, true),
+            Kept::Answer { limit } => (limit + 1, false),
+            Kept::FirstLine { limit } => (limit, true),
+        };
+        self.kept.extend(bytes.iter().take(limit.saturating_sub(self.kept.len())));
+        if logged {
+            self.lines.feed(clock::now(), bytes);
+        }
+    }
+}
