@@ -1,0 +1,198 @@
+//! What reaches a stream's task.
+//!
+//! | list | bound | when it is full |
+//! |---|---|---|
+//! | from publishers | 64 entries and 8 MiB | [`Inbox::media`] waits (`Block`); one last entry of each publisher always fits |
+//! | commands | one for each caller, who waits for its answer | – |
+//! | leaving viewers | one for each viewer | – |
+
+use crate::grant::{PlayGrantParts, PublishGrantParts};
+use crate::hub::{Busy, NotFound};
+use crate::outlet::Outlet;
+use crate::publisher::Publisher;
+use crate::subscriber::{Subscriber, ViewerId};
+use jackfield_events::EndReason;
+use jackfield_media::{Epoch, Frame, SessionId, Track};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot};
+
+const MEDIA_ENTRIES: usize = 64;
+const MEDIA_BYTES: usize = 8 << 20;
+
+/// Something a publisher did. The epoch fences: what comes from a superseded publisher is left out.
+#[derive(Debug)]
+pub(crate) enum FromPublisher {
+    Frames(Epoch, Vec<Frame>),
+    Track(Epoch, Box<Track>),
+    Finish(Epoch, EndReason),
+}
+
+impl FromPublisher {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Frames(_, frames) => frames.iter().map(Frame::held_bytes).sum(),
+            Self::Track(..) | Self::Finish(..) => 0,
+        }
+    }
+}
+
+/// Something that somebody waits for.
+pub(crate) enum Command {
+    Publish {
+        grant: Box<PublishGrantParts>,
+        reply: oneshot::Sender<Result<Publisher, Busy>>,
+    },
+    Play {
+        grant: Box<PlayGrantParts>,
+        outlet: Box<dyn Outlet>,
+        reply: oneshot::Sender<Result<Subscriber, NotFound>>,
+    },
+    KickPublisher {
+        reason: EndReason,
+        reply: oneshot::Sender<Result<(), NotFound>>,
+    },
+    KickPlayer {
+        session: SessionId,
+        reason: EndReason,
+        reply: oneshot::Sender<Result<(), NotFound>>,
+    },
+}
+
+/// A viewer whose own side ended it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    pub(crate) viewer: ViewerId,
+    pub(crate) reason: EndReason,
+}
+
+/// All that waits, taken out at once.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) media: Vec<FromPublisher>,
+    pub(crate) leaving: Vec<Leaving>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) stop: Option<EndReason>,
+}
+
+/// The inbox of one stream.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    lists: Mutex<Lists>,
+    filled: Notify,
+    drained: Notify,
+}
+
+#[derive(Default)]
+struct Lists {
+    work: Work,
+    media_bytes: usize,
+    closed: bool,
+}
+
+/// The stream's task is gone, or will not look any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl Inbox {
+    /// Waits for room. Cancel-safe: a cancelled call left nothing.
+    pub(crate) async fn media(&self, item: FromPublisher) -> Result<(), Closed> {
+        let bytes = item.bytes();
+        loop {
+            let mut drained = pin!(self.drained.notified());
+            drained.as_mut().enable();
+            {
+                let mut lists = self.lists();
+                if lists.closed {
+                    return Err(Closed);
+                }
+                // A batch larger than the bound goes in when nothing else waits.
+                let room = lists.work.media.len() < MEDIA_ENTRIES
+                    && (lists.media_bytes == 0 || lists.media_bytes.saturating_add(bytes) <= MEDIA_BYTES);
+                if room {
+                    lists.media_bytes += bytes;
+                    lists.work.media.push(item);
+                    break;
+                }
+            }
+            drained.await;
+        }
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// The last entry of a publisher: takes its place in the order, whatever waits before it.
+    pub(crate) fn finish(&self, epoch: Epoch, reason: EndReason) -> Result<(), Closed> {
+        self.put(|work| work.media.push(FromPublisher::Finish(epoch, reason)))
+    }
+
+    pub(crate) fn leave(&self, leaving: Leaving) -> Result<(), Closed> {
+        self.put(|work| work.leaving.push(leaving))
+    }
+
+    pub(crate) fn command(&self, command: Command) -> Result<(), Closed> {
+        self.put(|work| work.commands.push(command))
+    }
+
+    pub(crate) fn stop(&self, reason: EndReason) {
+        // A closed inbox belongs to a stream that has stopped.
+        let _stopped = self.put(|work| work.stop = Some(work.stop.unwrap_or(reason)));
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Work)) -> Result<(), Closed> {
+        let mut lists = self.lists();
+        if lists.closed {
+            return Err(Closed);
+        }
+        put(&mut lists.work);
+        drop(lists);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Swaps what waits with `work`, which must be empty.
+    pub(crate) fn take(&self, work: &mut Work) {
+        let mut lists = self.lists();
+        std::mem::swap(&mut lists.work, work);
+        lists.media_bytes = 0;
+        drop(lists);
+        self.drained.notify_waiters();
+    }
+
+    /// Waits until something may have come. Cancel-safe.
+    pub(crate) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// Closes it if no command waits: whoever comes later must look for another stream.
+    pub(crate) fn close_unless_wanted(&self) -> Result<(), StillWanted> {
+        let mut lists = self.lists();
+        if !lists.work.commands.is_empty() {
+            return Err(StillWanted);
+        }
+        lists.closed = true;
+        let rest = std::mem::take(&mut lists.work);
+        drop(lists);
+        drop(rest);
+        self.drained.notify_waiters();
+        Ok(())
+    }
+
+    /// Closes it; whoever waits for an answer sees its channel closed.
+    pub(crate) fn close(&self) {
+        let mut lists = self.lists();
+        lists.closed = true;
+        let rest = std::mem::take(&mut lists.work);
+        drop(lists);
+        drop(rest);
+        self.drained.notify_waiters();
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A command came in the meantime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StillWanted;

@@ -1,0 +1,164 @@
+//! What everybody may see of a stream without asking its task.
+
+use jackfield_events::Scope;
+use jackfield_media::{Epoch, Mono, StreamKey, Track};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Whether a stream can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody publishes it.
+    Absent,
+    /// It has a publisher.
+    Live {
+        /// How long its publisher has sent nothing.
+        silent_for: Duration,
+    },
+    /// Its publisher has gone and may return; players may already attach.
+    Resumable,
+}
+
+/// What a stream has counted since it came to exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamCounters {
+    /// Frames that were received, of all kinds and publish sessions.
+    pub frames: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Time stamps that were changed because the publisher's jumped or went back.
+    pub time_repairs: u64,
+    /// Frames that were left out because they came from a superseded publisher or were of a track too
+    /// many.
+    pub refused_frames: u64,
+    /// Frames that viewers who have left did not get because they were too slow.
+    pub dropped_frames: u64,
+    /// Groups of pictures that were too large to be kept for late joiners.
+    pub uncached_groups: u64,
+}
+
+/// A stream as it is now.
+#[derive(Debug, Clone)]
+pub struct StreamSnapshot {
+    /// Its key.
+    pub key: StreamKey,
+    /// Whether it can be played.
+    pub presence: Presence,
+    /// Its publish session, or the last one.
+    pub epoch: Epoch,
+    /// Connection and session of the publisher, or of the last one.
+    pub publisher: Scope,
+    /// How long the publish session has lasted; zero without a publisher.
+    pub uptime: Duration,
+    /// How many viewers it has, waiting and paused ones included.
+    pub viewers: usize,
+    /// The tracks of the publish session, by their ids.
+    pub tracks: Vec<Arc<Track>>,
+    /// What it has counted.
+    pub counters: StreamCounters,
+}
+
+/// The shared part of a stream. Its task writes; all others read.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    facts: Mutex<Facts>,
+    last_media_us: AtomicU64,
+    viewers: AtomicUsize,
+    pub(crate) counters: Counters,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) state: State,
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) publisher: Scope,
+    pub(crate) since: Mono,
+    pub(crate) tracks: Vec<Arc<Track>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum State {
+    #[default]
+    Absent,
+    Live,
+    Resumable,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) frames: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) time_repairs: Counter,
+    pub(crate) refused_frames: Counter,
+    pub(crate) dropped_frames: Counter,
+    pub(crate) uncached_groups: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Status {
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The publisher sent something.
+    pub(crate) fn heard(&self, now: Mono) {
+        let micros = u64::try_from(now.since_origin().as_micros()).unwrap_or(u64::MAX);
+        self.last_media_us.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long the publisher has sent nothing.
+    pub(crate) fn silent_for(&self, now: Mono) -> Duration {
+        let last = Duration::from_micros(self.last_media_us.load(Ordering::Relaxed));
+        now.since_origin().saturating_sub(last)
+    }
+
+    pub(crate) fn set_viewers(&self, count: usize) {
+        self.viewers.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn presence(&self, now: Mono) -> Presence {
+        match self.facts().state {
+            State::Absent => Presence::Absent,
+            State::Live => Presence::Live { silent_for: self.silent_for(now) },
+            State::Resumable => Presence::Resumable,
+        }
+    }
+
+    /// `None` for a stream that has not begun.
+    pub(crate) fn snapshot(&self, key: &StreamKey, now: Mono) -> Option<StreamSnapshot> {
+        let presence = self.presence(now);
+        let facts = self.facts();
+        let counters = &self.counters;
+        Some(StreamSnapshot {
+            key: key.clone(),
+            presence,
+            epoch: facts.epoch?,
+            publisher: facts.publisher.clone(),
+            uptime: if facts.state == State::Live { now - facts.since } else { Duration::ZERO },
+            viewers: self.viewers.load(Ordering::Relaxed),
+            tracks: facts.tracks.clone(),
+            counters: StreamCounters {
+                frames: counters.frames.read(),
+                bytes: counters.bytes.read(),
+                time_repairs: counters.time_repairs.read(),
+                refused_frames: counters.refused_frames.read(),
+                dropped_frames: counters.dropped_frames.read(),
+                uncached_groups: counters.uncached_groups.read(),
+            },
+        })
+    }
+}
