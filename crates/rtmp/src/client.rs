@@ -11,7 +11,7 @@ use crate::amf::{Object, Value};
 use crate::chunk::{ChunkReader, MessageHeader, RawMessage};
 use crate::handshake::{ClientHandshake, Progress};
 use crate::message::{Aggregate, Command, Message, Outbox, UserControl, chunk_stream, kind};
-use crate::session::{Output, PublishKind, Status, Unwrap};
+use crate::session::{Output, PublishKind, Status, Step, Unwrap};
 use crate::{Error, Input};
 use bytes::Bytes;
 use jackfield_media::TrackKind;
@@ -94,8 +94,8 @@ impl ClientSession {
                 return Some(Output::Event(event));
             }
             match self.step() {
-                Ok(true) => {}
-                Ok(false) => break,
+                Ok(Step::Progress) => {}
+                Ok(Step::Idle) => break,
                 Err(error) => {
                     self.phase = Phase::Closed;
                     self.end = Some(error);
@@ -185,24 +185,24 @@ impl ClientSession {
         f64::from(self.last_transaction)
     }
 
-    fn step(&mut self) -> Result<bool, Error> {
+    fn step(&mut self) -> Result<Step, Error> {
         match &mut self.phase {
-            Phase::Closed => Ok(false),
+            Phase::Closed => Ok(Step::Idle),
             Phase::Handshake(handshake) => {
                 let Progress::Done(kind) = handshake.advance(&mut self.input, self.outbox.raw())? else {
-                    return Ok(false);
+                    return Ok(Step::Idle);
                 };
                 self.phase = Phase::Open;
                 self.events.push_back(ClientEvent::HandshakeDone(kind));
                 self.write_connect();
-                Ok(true)
+                Ok(Step::Progress)
             }
             Phase::Open => {
                 let Some(raw) = self.next_raw()? else {
-                    return Ok(false);
+                    return Ok(Step::Idle);
                 };
                 self.on_message(raw)?;
-                Ok(true)
+                Ok(Step::Progress)
             }
         }
     }

@@ -57,7 +57,7 @@ pub mod url;
 pub use client::{ClientConfig, ClientEvent, ClientSession};
 pub use error::{Error, Fault};
 pub use input::Input;
-pub use packet::{Head, Packet};
+pub use packet::{Head, Packet, wire_timestamp};
 pub use session::{
     Connect, Counters, Event, Level, Limits, Output, Play, PlayEnd, Publish, PublishKind, Refusal, Reset,
     ServerConfig, ServerSession, Status, Withdrawn, status,

@@ -33,6 +33,12 @@ pub struct Head {
     between: [u8; 5],
 }
 
+/// A time on a viewer's time line as heads carry it: modulo 2³².
+#[must_use]
+pub fn wire_timestamp(ms: i64) -> u32 {
+    u32::try_from(ms.rem_euclid(1 << 32)).unwrap_or_default()
+}
+
 impl Packet {
     /// Cuts a message body (of an FLV tag; of data in AMF0) into chunks of 128 to 65536 bytes, as the viewer
     /// was told by Set Chunk Size. A body of one chunk is shared, a longer one copied once. `None` if the
@@ -68,7 +74,7 @@ impl Packet {
         usize::try_from(self.length).unwrap_or_default()
     }
 
-    /// The head for a viewer: the time stamp on his time line, in milliseconds modulo 2³², and the message
+    /// The head for a viewer: the time stamp on his time line (see [`wire_timestamp`]) and the message
     /// stream that he plays on.
     #[must_use]
     pub fn head(&self, timestamp: u32, message_stream: u32) -> Head {

@@ -83,8 +83,9 @@ enum Phase {
     Closed,
 }
 
+/// What a step of a session, on either side, came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     /// Something was parsed.
     Progress,
     /// There is nothing to parse, or it must wait.

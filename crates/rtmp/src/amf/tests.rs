@@ -1,3 +1,5 @@
+//! Tests of values of AMF0.
+
 use super::*;
 
 fn encode(values: &[Value]) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Tests of the chunk stream.
+
 use super::*;
 use crate::{Error, Input};
 

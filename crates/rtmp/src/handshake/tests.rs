@@ -1,3 +1,5 @@
+//! Tests of the handshake.
+
 use super::digest::{DIGEST, Side};
 use super::*;
 use crate::{Error, Input};

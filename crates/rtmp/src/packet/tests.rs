@@ -1,3 +1,5 @@
+//! Tests of packets for players.
+
 use super::*;
 use crate::Input;
 use crate::chunk::{ChunkLimits, ChunkReader};
@@ -74,4 +76,11 @@ fn an_empty_body_is_a_head_alone() {
     let packet = Packet::new(TrackKind::Data, &Bytes::new(), 128).unwrap();
     let head = packet.head(0, 1);
     assert_eq!((wire(&packet, &head, 0).len(), packet.wire_len(&head)), (12, 12));
+}
+
+#[test]
+fn time_goes_on_the_wire_modulo_32_bits() {
+    for (ms, wire) in [(0, 0), (-1, u32::MAX), (1 << 32, 0), ((1 << 32) + 5, 5), (i64::MIN, 0)] {
+        assert_eq!(wire_timestamp(ms), wire, "{ms}");
+    }
 }
