@@ -1,1 +1,38 @@
-//! Being written.
+//! RTMP's sockets: publishers and players of the hub.
+//!
+//! [`RtmpServer::start`] binds the listeners; each connection becomes a task that feeds a
+//! [`ServerSession`](jackfield_rtmp::ServerSession), asks the gate, and hands media to the hub or takes it
+//! from there.
+//!
+//! The contract:
+//! - Accepting never waits for a client. A panic in a connection's task ends that connection only.
+//! - Nothing that tells success is written before the gate's answer. A refusal reaches the client with
+//!   its public reason: it is flushed, the sending side is closed, and the client has a moment to read it.
+//! - Media that arrives while the gate is asked is held within bounds; over them the socket is not read.
+//! - Frames that a publisher framed as FLV reach players byte for byte.
+//! - Each start event has its stop event when the task has ended, on whatever way.
+//!
+//! | queue | bound | when it is full |
+//! |---|---|---|
+//! | accepted connections | `max_connections` of `sessions` | closed, counted |
+//! | held media of an asked publisher | one group of pictures, 3 s, 4 MiB | the socket is not read (`Block`) |
+//! | replies that a client does not read | 64 KiB | the socket is not read (`Block`) |
+//! | media that a player does not read | the hub's, by bytes and time | `DropToKeyframe`, then `Disconnect` |
+//!
+//! What it does not do: the protocol itself (that is `rtmp`), decide anything (that is `gate`), RTMPS.
+
+mod accept;
+mod config;
+mod counters;
+mod format;
+mod hold;
+mod outlet;
+mod read_buffer;
+mod role;
+mod server;
+mod task;
+mod waits;
+
+pub use config::{HoldLimits, PlayClock, RtmpConfig};
+pub use counters::CountersSnapshot;
+pub use server::{Deps, RtmpServer, Running};

@@ -1,0 +1,142 @@
+//! Media on its way to the hub, and what is held of it while the gate is asked.
+
+use crate::config::HoldLimits;
+use bytes::Bytes;
+use jackfield_containers::flv::{FlvError, Unpacker};
+use jackfield_events::EndReason;
+use jackfield_hub::Publisher;
+use jackfield_media::{Frame, FrameClass, Track, TrackKind};
+use std::time::Duration;
+
+/// What holding a frame costs beside its bytes.
+const OVERHEAD_BYTES: usize = 256;
+
+/// A message of a publisher.
+#[derive(Debug)]
+pub(crate) enum Media {
+    /// Audio, video, or data other than metadata.
+    Message(TrackKind, Bytes),
+    /// `onMetaData`.
+    Metadata(Bytes),
+}
+
+/// One publisher's media that was unpacked and not yet handed to the hub.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    unpacker: Unpacker,
+    items: Vec<Item>,
+    bytes: usize,
+    keyframes: usize,
+    /// Time stamps of the first and last access unit in milliseconds.
+    span: Option<(i64, i64)>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Frame(Frame),
+    Track(Box<Track>),
+}
+
+impl Batch {
+    /// Takes a message apart and appends it.
+    ///
+    /// # Errors
+    /// When it is malformed: it is left out.
+    pub(crate) fn push(&mut self, timestamp: i64, media: Media) -> Result<(), FlvError> {
+        let (frame, track) = match media {
+            Media::Message(kind, body) => self.unpacker.unpack(kind, timestamp, body)?,
+            Media::Metadata(body) => (Unpacker::data(timestamp, body, FrameClass::Config), None),
+        };
+        self.bytes += frame.held_bytes() + OVERHEAD_BYTES;
+        match frame.class {
+            FrameClass::Keyframe => self.keyframes += 1,
+            FrameClass::Inter => {}
+            FrameClass::Config | FrameClass::Signal => return self.append(frame, track),
+        }
+        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
+        self.span = Some((first, last.max(timestamp)));
+        self.append(frame, track)
+    }
+
+    fn append(&mut self, frame: Frame, track: Option<Track>) -> Result<(), FlvError> {
+        if let Some(track) = track {
+            self.items.push(Item::Track(Box::new(track)));
+        }
+        self.items.push(Item::Frame(frame));
+        Ok(())
+    }
+
+    /// Whether what is held has reached its bounds: the first group of pictures is complete, or it is too
+    /// long or too large.
+    pub(crate) fn is_full(&self, limits: &HoldLimits) -> bool {
+        let span = self.span.map_or(0, |(first, last)| last.saturating_sub(first));
+        let span = Duration::from_millis(u64::try_from(span).unwrap_or_default());
+        self.keyframes > 1 || self.bytes > limits.bytes || span > limits.span
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Hands all to the hub, in order. Waits while the stream's own task lags; what was not handed in when
+    /// this is cancelled is lost.
+    pub(crate) async fn deliver(&mut self, publisher: &Publisher) -> Result<(), EndReason> {
+        let items = std::mem::take(&mut self.items);
+        (self.bytes, self.keyframes, self.span) = (0, 0, None);
+        let mut frames = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Item::Frame(frame) => frames.push(frame),
+                Item::Track(track) => {
+                    if !frames.is_empty() {
+                        publisher.send(std::mem::take(&mut frames)).await?;
+                    }
+                    publisher.track(*track).await?;
+                }
+            }
+        }
+        if frames.is_empty() { Ok(()) } else { publisher.send(frames).await }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(batch: &mut Batch, ms: i64, first: u8, payload: usize) {
+        let mut body = vec![first, 1, 0, 0, 0];
+        body.resize(5 + payload, 0xaa);
+        batch.push(ms, Media::Message(TrackKind::Video, body.into())).unwrap();
+    }
+
+    const LIMITS: HoldLimits = HoldLimits { bytes: 10_000, span: Duration::from_secs(3) };
+
+    #[test]
+    fn one_group_of_pictures_is_held() {
+        let mut batch = Batch::default();
+        batch.push(0, Media::Metadata(Bytes::from_static(b"\x02"))).unwrap();
+        video(&mut batch, 5_000_000, 0x17, 10);
+        video(&mut batch, 5_002_000, 0x27, 10);
+        assert!(!batch.is_full(&LIMITS));
+        video(&mut batch, 5_002_040, 0x17, 10);
+        assert!(batch.is_full(&LIMITS));
+    }
+
+    #[test]
+    fn a_long_or_large_group_is_cut() {
+        let mut batch = Batch::default();
+        video(&mut batch, 0, 0x17, 10);
+        video(&mut batch, 3001, 0x27, 10);
+        assert!(batch.is_full(&LIMITS));
+        let mut batch = Batch::default();
+        video(&mut batch, 0, 0x17, 10_000);
+        assert!(batch.is_full(&LIMITS));
+        // Many tiny messages are no way around it.
+        let mut batch = Batch::default();
+        for _ in 0..40 {
+            video(&mut batch, 0, 0x27, 1);
+        }
+        assert!(batch.is_full(&LIMITS));
+    }
+}

@@ -1,0 +1,108 @@
+//! A player's sink: the hub's packets, with heads of its own, on its socket.
+
+use crate::config::PlayClock;
+use bytes::Bytes;
+use jackfield_events::EndReason;
+use jackfield_hub::{Backlog, Outlet, Packager, Packet};
+use jackfield_media::{Frame, FrameClass, Mono};
+use jackfield_net::writer::{Class, Piece, SocketWriter};
+use jackfield_rtmp::Head;
+use std::sync::Arc;
+
+/// One player on one message stream.
+pub(crate) struct RtmpOutlet {
+    packager: Arc<dyn Packager>,
+    writer: SocketWriter,
+    message_stream: u32,
+    /// What is subtracted from stream time; `None` before the first access unit.
+    base_ms: Option<i64>,
+    /// Bytes handed to the writer.
+    handed: u64,
+    /// Kept for its memory.
+    heads: Vec<Head>,
+}
+
+impl RtmpOutlet {
+    pub(crate) fn new(
+        packager: Arc<dyn Packager>,
+        writer: SocketWriter,
+        message_stream: u32,
+        clock: PlayClock,
+    ) -> Self {
+        let base_ms = match clock {
+            PlayClock::Own => None,
+            PlayClock::Stream => Some(0),
+        };
+        Self { packager, writer, message_stream, base_ms, handed: 0, heads: Vec::new() }
+    }
+
+    /// The time stamp on this player's time line, modulo 2³² as the wire has it.
+    fn timestamp(&mut self, frame: &Frame) -> u32 {
+        let ms = frame.dts.as_ms();
+        let base = match (self.base_ms, frame.class) {
+            (Some(base), _) => base,
+            (None, FrameClass::Keyframe | FrameClass::Inter) => *self.base_ms.insert(ms),
+            // Configuration comes first, and has no time of its own.
+            (None, FrameClass::Config | FrameClass::Signal) => ms,
+        };
+        let own = ms.saturating_sub(base).max(0);
+        u32::try_from(own & i64::from(u32::MAX)).unwrap_or_default()
+    }
+}
+
+impl Outlet for RtmpOutlet {
+    fn packager(&self) -> &Arc<dyn Packager> {
+        &self.packager
+    }
+
+    fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog {
+        let mut heads = std::mem::take(&mut self.heads);
+        heads.clear();
+        let packets = batch.iter().filter_map(|packet| {
+            let body: &jackfield_rtmp::Packet = packet.packaged.body()?;
+            Some((packet, body))
+        });
+        for (packet, body) in packets.clone() {
+            let timestamp = self.timestamp(&packet.frame);
+            heads.push(body.head(timestamp, self.message_stream));
+        }
+        if heads.iter().any(Head::is_extended) {
+            // Time stamps stand between the chunks as well: many slices, still no copy of payload.
+            let mut bytes: Vec<Bytes> = Vec::new();
+            for ((_, body), head) in packets.zip(&heads) {
+                body.push_bytes(head, &mut bytes);
+            }
+            let pieces: Vec<Piece<'_>> = bytes.iter().map(Piece::Shared).collect();
+            self.send(now, &pieces);
+        } else {
+            let mut pieces = Vec::with_capacity(2 * heads.len());
+            for ((_, body), head) in packets.zip(&heads) {
+                pieces.push(Piece::Own(head.as_slice()));
+                pieces.push(Piece::Shared(body.payload()));
+            }
+            self.send(now, &pieces);
+        }
+        self.heads = heads;
+        self.backlog(now)
+    }
+
+    fn backlog(&self, now: Mono) -> Backlog {
+        let waiting = self.writer.backlog();
+        Backlog {
+            bytes: waiting.bytes,
+            waiting: waiting.since.map(|since| now - since).unwrap_or_default(),
+            sent_bytes: self.handed.saturating_sub(waiting.bytes as u64),
+        }
+    }
+
+    fn end(&mut self, _reason: EndReason) {
+        // The connection's own task hears of the end and says farewell.
+    }
+}
+
+impl RtmpOutlet {
+    fn send(&mut self, now: Mono, pieces: &[Piece<'_>]) {
+        self.handed += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        self.writer.send(now, Class::Media, pieces);
+    }
+}

@@ -1,0 +1,95 @@
+//! The service as the composition sees it.
+
+use crate::accept;
+use crate::config::RtmpConfig;
+use crate::counters::{Counters, CountersSnapshot};
+use crate::format::RtmpPackager;
+use jackfield_gate::Gate;
+use jackfield_hub::{Hub, Packager};
+use jackfield_media::Mono;
+use jackfield_net::{BindError, Listener};
+use jackfield_runtime::Tasks;
+use jackfield_sessions::Connections;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What the service works with.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// Who is asked.
+    pub gate: Gate,
+    /// Where media goes.
+    pub hub: Hub,
+    /// Where connections are listed, limited and kicked.
+    pub connections: Connections,
+    /// The group whose stop ends the service too.
+    pub tasks: Tasks,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) config: RtmpConfig,
+    pub(crate) deps: Deps,
+    /// The service's own part of the tasks.
+    pub(crate) tasks: Tasks,
+    /// One object, so that all players share what it packages.
+    pub(crate) packager: Arc<dyn Packager>,
+    pub(crate) counters: Counters,
+}
+
+/// The RTMP service.
+#[derive(Debug)]
+pub struct RtmpServer;
+
+impl RtmpServer {
+    /// Binds all listeners and begins to accept.
+    ///
+    /// # Errors
+    /// [`BindError`] of the first listener that cannot bind; none accepts then.
+    pub fn start(config: RtmpConfig, deps: Deps) -> Result<Running, BindError> {
+        let listeners =
+            config.listen.iter().map(|addr| Listener::bind(*addr)).collect::<Result<Vec<_>, _>>()?;
+        let packager = Arc::new(RtmpPackager::new(config.session.chunk_size));
+        let tasks = deps.tasks.part();
+        let shared = Arc::new(Shared { config, deps, tasks, packager, counters: Counters::default() });
+        let addrs = listeners.iter().map(Listener::local_addr).collect();
+        for listener in listeners {
+            listener.log_listening("rtmp");
+            let accepting = accept::run(Arc::clone(&shared), listener);
+            drop(shared.tasks.spawn("rtmp-accept", accepting));
+        }
+        Ok(Running { shared, addrs })
+    }
+}
+
+/// The running service. Dropping it lets it run on.
+pub struct Running {
+    shared: Arc<Shared>,
+    addrs: Vec<SocketAddr>,
+}
+
+impl Running {
+    /// The addresses that are bound, in the order of the configuration.
+    #[must_use]
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn counters(&self) -> CountersSnapshot {
+        self.shared.counters.snapshot()
+    }
+
+    /// Stops accepting, says farewell to all clients, and returns when all connections are closed or the
+    /// time is up; says how many tasks still run.
+    pub async fn stop(&self, deadline: Mono) -> usize {
+        self.shared.tasks.stop(deadline).await
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addrs", &self.addrs).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! The task of one connection: everything that can happen to it, in one `select!`.
+//!
+//! It owns the socket's receiving side and the protocol's state machine. After each thing that happens it
+//! pumps the machine's outputs dry: bytes to the writer, events to `connecting`, `publishing` and `playing`.
+//! When an [`End`] is set it leaves: `leaving` closes all sessions, says farewell and closes the socket.
+
+mod connecting;
+mod leaving;
+mod playing;
+mod publishing;
+
+use crate::read_buffer::{Read, ReadBuffer};
+use crate::role::Roles;
+use crate::server::Shared;
+use crate::waits::Waits;
+use bytes::Bytes;
+use connecting::Told;
+use jackfield_events::EndReason;
+use jackfield_gate::Refusal;
+use jackfield_hub::{NotFound, PlayGrant, Publisher, Subscriber};
+use jackfield_media::{Mono, Text};
+use jackfield_net::writer::{Class, Piece, SocketWriter};
+use jackfield_rtmp::{Event, Output, ServerSession};
+use jackfield_runtime::{clock, random};
+use jackfield_sessions::{Connection, Tls};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// A client that lets more replies than this wait is not read until it has taken them.
+const MAX_CONTROL_BYTES: usize = 64 << 10;
+/// What the connection itself waits for is listed under this number, which no message stream has.
+const CONNECTION: u32 = 0;
+
+/// Why the connection ends, and what the client hears of it.
+#[derive(Debug)]
+struct End {
+    reason: EndReason,
+    parting: Parting,
+}
+
+/// What is still to be said.
+#[derive(Debug)]
+enum Parting {
+    /// The client is gone, or speaks another language.
+    Silent,
+    /// What is queued reaches the client.
+    Flush,
+    /// So does a farewell of the protocol.
+    Farewell(Text),
+}
+
+/// What a wait brought.
+enum Happened {
+    /// The gate's answer to `connect`.
+    Connect(Result<(), Refusal>),
+    /// The gate's and the hub's answer to `publish`.
+    Publish(Result<Publisher, Text>),
+    /// The gate's answer to `play`.
+    PlayAnswer(Result<PlayGrant, playing::Unplayable>),
+    /// The hub's.
+    Attached(Result<Subscriber, NotFound>),
+    /// The hub ended a session.
+    Ended(EndReason),
+}
+
+/// A connection, as its task sees it.
+pub(crate) struct ConnectionTask {
+    shared: Arc<Shared>,
+    /// Shared with the questions that are asked about it.
+    connection: Arc<Connection>,
+    stream: Arc<TcpStream>,
+    writer: SocketWriter,
+    reader: ReadBuffer,
+    session: ServerSession,
+    told: Told,
+    roles: Roles,
+    waits: Waits<Happened>,
+    end: Option<End>,
+}
+
+impl ConnectionTask {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        connection: Connection,
+        stream: TcpStream,
+        reader: ReadBuffer,
+    ) -> Self {
+        let stream = Arc::new(stream);
+        let counters = connection.counters();
+        Self {
+            writer: SocketWriter::new(Arc::clone(&stream), move |bytes| counters.add_sent(bytes)),
+            session: ServerSession::new(shared.config.session, random::number(), clock::now()),
+            connection: Arc::new(connection),
+            stream,
+            reader,
+            told: Told::default(),
+            roles: Roles::default(),
+            waits: Waits::new(),
+            end: None,
+            shared,
+        }
+    }
+
+    /// Serves the client until it or we end the connection. `first` was read already.
+    pub(crate) async fn run(mut self, first: Bytes) {
+        if !first.is_empty() {
+            self.received(first);
+        }
+        let end = loop {
+            self.pump().await;
+            if let Some(end) = self.end.take() {
+                break end;
+            }
+            self.wait().await;
+        };
+        self.leave(end).await;
+    }
+
+    /// Waits until something happens, and takes it in.
+    async fn wait(&mut self) {
+        let stopping = self.shared.tasks.stopping();
+        let deadline = self.session.poll_timeout();
+        let choked = self.writer.backlog().control_bytes > MAX_CONTROL_BYTES;
+        let reads = !choked && self.session.wants_input() && !self.is_holding_enough();
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => {
+                self.close(EndReason::ServerShutdown, "The server stops.".into());
+            }
+            kick = self.connection.kicked() => self.close(kick.reason, kick.text),
+            (stream, happened) = self.waits.next() => self.on_happened(stream, happened).await,
+            () = write(&self.writer, choked) => self.on_write_end(),
+            ready = self.stream.readable(), if reads => {
+                if ready.is_ok() { self.read() } else { self.lost() }
+            }
+            () = clock::sleep_until(deadline.unwrap_or(Mono::ZERO)), if deadline.is_some() => {
+                self.session.handle_timeout(clock::now());
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        match self.reader.read(&self.stream) {
+            Ok(Read::Some(bytes)) => self.received(bytes),
+            Ok(Read::Nothing) => {}
+            Ok(Read::End) | Err(_) => self.lost(),
+        }
+    }
+
+    fn received(&mut self, bytes: Bytes) {
+        self.connection.received(bytes.len());
+        self.session.handle_input(clock::now(), bytes);
+    }
+
+    /// Takes all outputs of the state machine, then hands media to the hub and attaches new players.
+    async fn pump(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Write(bytes) => self.write(&bytes),
+                Output::Event(event) => self.on_event(event).await,
+                Output::Closed(error) => self.on_closed(&error),
+            }
+        }
+        self.deliver_all().await;
+        self.attach_granted();
+    }
+
+    fn write(&self, bytes: &Bytes) {
+        self.writer.send(clock::now(), Class::Control, &[Piece::Shared(bytes)]);
+    }
+
+    async fn on_event(&mut self, event: Event) {
+        match event {
+            Event::HandshakeDone(_) => self.connection.handshake_complete(Tls::Off),
+            Event::Connect(connect) => self.on_connect(*connect),
+            Event::Publish(publish) => self.on_publish(publish),
+            Event::Play(play) => self.on_play(play),
+            Event::Refused(refusal) => self.on_refused(&refusal),
+            Event::Media { message_stream, kind, timestamp, body } => {
+                self.on_media(message_stream, timestamp, crate::hold::Media::Message(kind, body));
+            }
+            Event::Metadata { message_stream, timestamp, body, .. } => {
+                self.on_media(message_stream, timestamp, crate::hold::Media::Metadata(body));
+            }
+            Event::Data { message_stream, timestamp, body } => {
+                let kind = jackfield_media::TrackKind::Data;
+                self.on_media(message_stream, timestamp, crate::hold::Media::Message(kind, body));
+            }
+            Event::Unpublish { message_stream } => self.on_unpublish(message_stream).await,
+            Event::StopPlay { message_stream } => self.on_stop_play(message_stream).await,
+            Event::Pause { message_stream, paused } => self.on_pause(message_stream, paused),
+            Event::Receive { message_stream, kind, wanted } => {
+                self.on_receive(message_stream, kind, wanted);
+            }
+            Event::BufferLength { .. } | Event::Pong { .. } => {}
+        }
+    }
+
+    async fn on_happened(&mut self, stream: u32, happened: Happened) {
+        match happened {
+            Happened::Connect(answer) => self.on_connect_answer(answer),
+            Happened::Publish(answer) => self.on_publish_answer(stream, answer).await,
+            Happened::PlayAnswer(answer) => self.on_play_answer(stream, answer),
+            Happened::Attached(answer) => self.on_attached(stream, answer),
+            Happened::Ended(reason) => self.on_ended(stream, reason),
+        }
+    }
+
+    /// The hub ended a publisher or a player of ours.
+    fn on_ended(&mut self, stream: u32, reason: EndReason) {
+        match self.roles.remove(stream) {
+            Some(crate::role::Role::Publishing { .. }) => self.tell_publisher(stream, reason),
+            Some(crate::role::Role::Playing(_)) => self.tell_player(stream, reason),
+            _ => {}
+        }
+    }
+
+    /// The socket takes nothing any more.
+    fn on_write_end(&mut self) {
+        if self.writer.has_failed() {
+            self.lost();
+        }
+    }
+
+    /// The client is gone.
+    fn lost(&mut self) {
+        self.end_with(EndReason::ClientDisconnect, Parting::Silent);
+    }
+
+    /// We end the connection, in the protocol's words.
+    fn close(&mut self, reason: EndReason, text: Text) {
+        self.end_with(reason, Parting::Farewell(text));
+    }
+
+    /// A refusal was written: the connection ends if nothing else goes on in it.
+    fn end_if_idle(&mut self, reason: EndReason) {
+        if self.roles.is_empty() {
+            self.end_with(reason, Parting::Flush);
+        }
+    }
+
+    /// The first end counts.
+    fn end_with(&mut self, reason: EndReason, parting: Parting) {
+        if self.end.is_none() {
+            self.end = Some(End { reason, parting });
+        }
+    }
+}
+
+/// Writes what is queued, for as long as the connection lives; while the client must take its replies
+/// first, only until it has.
+async fn write(writer: &SocketWriter, choked: bool) {
+    // Whether it failed, and not how, is asked of the writer.
+    let _end: Result<(), io::ErrorKind> =
+        if choked { writer.flush().await } else { Err(writer.drive().await) };
+}
+
+/// What the client may know of a refusal; the rest goes to the log.
+fn public(refusal: Refusal) -> Text {
+    tracing::info!(detail = %refusal, "Client refused");
+    refusal.public
+}

@@ -1,0 +1,133 @@
+//! `publish`: from the question to the last frame.
+
+use super::{ConnectionTask, Happened, public};
+use crate::hold::{Batch, Media};
+use crate::role::Role;
+use jackfield_events::{EndReason, PublishType, SecretUrl};
+use jackfield_gate::PublishAsk;
+use jackfield_hub::{Busy, Publisher};
+use jackfield_media::Text;
+use jackfield_rtmp::{Publish, PublishKind, Status, status};
+use std::sync::Arc;
+
+impl ConnectionTask {
+    pub(super) fn on_publish(&mut self, publish: Publish) {
+        let stream = publish.message_stream;
+        let ask = PublishAsk {
+            key: publish.key,
+            publish_type: match publish.kind {
+                PublishKind::Live => PublishType::Live,
+                PublishKind::Record => PublishType::Record,
+                PublishKind::Append => PublishType::Append,
+            },
+            tc_url: self.told.tc_url.clone(),
+            page_url: self.told.page_url.clone(),
+            flash_ver: self.told.flash_ver.clone(),
+            query: SecretUrl(publish.query),
+        };
+        let gate = self.shared.deps.gate.clone();
+        let hub = self.shared.deps.hub.clone();
+        let connection = Arc::clone(&self.connection);
+        self.roles.set(stream, Role::PublishAsked(Batch::default()));
+        self.waits.set(stream, async move {
+            let granted = gate.publish(&connection, ask).await;
+            Happened::Publish(match granted {
+                Ok(grant) => hub.publish(grant).await.map_err(|busy| Text::from(busy_text(busy))),
+                Err(refusal) => Err(public(refusal)),
+            })
+        });
+    }
+
+    pub(super) async fn on_publish_answer(&mut self, stream: u32, answer: Result<Publisher, Text>) {
+        let held = self.roles.remove(stream);
+        let publisher = match answer {
+            Ok(publisher) => publisher,
+            Err(text) => return self.refuse_publish(stream, &text),
+        };
+        let (Some(Role::PublishAsked(batch)), Ok(())) = (held, self.session.accept_publish(stream)) else {
+            return publisher.finish(EndReason::Unpublish).await;
+        };
+        let publisher = Arc::new(publisher);
+        let watched = Arc::clone(&publisher);
+        self.waits.set(stream, async move { Happened::Ended(watched.ended().await) });
+        self.roles.set(stream, Role::Publishing { publisher, batch });
+    }
+
+    fn refuse_publish(&mut self, stream: u32, text: &str) {
+        if self.session.reject_publish(stream, status::PUBLISH_BAD_NAME, text).is_ok() {
+            self.end_if_idle(EndReason::Denied);
+        }
+    }
+
+    pub(super) fn on_media(&mut self, stream: u32, timestamp: i64, media: Media) {
+        let Some(Role::PublishAsked(batch) | Role::Publishing { batch, .. }) = self.roles.get_mut(stream)
+        else {
+            return;
+        };
+        if let Err(error) = batch.push(timestamp, media) {
+            self.shared.counters.malformed_media(&error);
+        }
+    }
+
+    /// Whether a publisher that is asked about has sent as much as may be held.
+    pub(super) fn is_holding_enough(&self) -> bool {
+        let limits = &self.shared.config.hold;
+        self.roles.iter().any(|role| matches!(role, Role::PublishAsked(batch) if batch.is_full(limits)))
+    }
+
+    /// Hands all that was read to the hub. A kick or stop comes before a hub that lags.
+    pub(super) async fn deliver_all(&mut self) {
+        let stopping = self.shared.tasks.stopping();
+        for (_, role) in self.roles.iter_mut() {
+            let Role::Publishing { publisher, batch } = role else { continue };
+            if batch.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                // An end is heard by the wait for it; what comes after it is left out.
+                _ended = batch.deliver(publisher) => {}
+                () = stopping.cancelled() => {}
+                _kick = self.connection.kicked() => {}
+            }
+        }
+    }
+
+    pub(super) async fn on_unpublish(&mut self, stream: u32) {
+        self.waits.cancel(stream);
+        if let Some(role) = self.roles.remove(stream) {
+            finish_publishing(role, EndReason::Unpublish).await;
+        }
+    }
+
+    /// The hub ended a publisher: another one took the key, or somebody kicked it.
+    pub(super) fn tell_publisher(&mut self, stream: u32, reason: EndReason) {
+        let text = match reason {
+            EndReason::Superseded => "Another publisher has taken over.",
+            EndReason::ServerShutdown => "The server stops.",
+            _ => "Publishing was ended.",
+        };
+        let status = Status::note(status::UNPUBLISH_SUCCESS, text);
+        if self.session.publish_stopped(stream, &status).is_ok() && self.roles.is_empty() {
+            self.close(reason, text.into());
+        }
+    }
+}
+
+/// Ends a publisher after all that it sent; returns when its stop was told.
+pub(super) async fn finish_publishing(role: Role, reason: EndReason) {
+    let Role::Publishing { publisher, mut batch } = role else { return };
+    // If the session has ended already, that end stands and the frames are left out.
+    let _ended = batch.deliver(&publisher).await;
+    // The wait for its end was taken back, so this is the only one left.
+    if let Some(publisher) = Arc::into_inner(publisher) {
+        publisher.finish(reason).await;
+    }
+}
+
+fn busy_text(busy: Busy) -> &'static str {
+    match busy {
+        Busy::Publisher => "The stream has a publisher.",
+        Busy::Stopping => "The server stops.",
+    }
+}

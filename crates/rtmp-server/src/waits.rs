@@ -1,0 +1,67 @@
+//! What a connection waits for besides its socket: answers of the gate, ends that the hub decides.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// At most one wait for each message stream; stream 0 is the connection's own. Few enough to look at all.
+pub(crate) struct Waits<T>(Vec<(u32, Boxed<T>)>);
+
+impl<T> Waits<T> {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Waits for this on behalf of the message stream, in the place of what it waited for before.
+    pub(crate) fn set(&mut self, stream: u32, future: impl Future<Output = T> + Send + 'static) {
+        self.cancel(stream);
+        self.0.push((stream, Box::pin(future)));
+    }
+
+    /// Forgets what the message stream waits for: a question that is asked is taken back.
+    pub(crate) fn cancel(&mut self, stream: u32) {
+        self.0.retain(|(other, _)| *other != stream);
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The next that is done; never, if nothing is waited for. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> (u32, T) {
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(u32, T)> {
+        for index in 0..self.0.len() {
+            let Some((stream, future)) = self.0.get_mut(index) else { break };
+            if let Poll::Ready(done) = future.as_mut().poll(context) {
+                let stream = *stream;
+                drop(self.0.swap_remove(index));
+                return Poll::Ready((stream, done));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_stream_waits_for_one_thing_and_may_give_it_up() {
+        let mut waits = Waits::new();
+        waits.set(1, std::future::pending());
+        waits.set(2, async { "two" });
+        waits.set(2, async { "second" });
+        assert_eq!(waits.next().await, (2, "second"));
+        waits.set(1, async { "one" });
+        waits.set(3, async { "three" });
+        waits.cancel(1);
+        assert_eq!(waits.next().await, (3, "three"));
+    }
+}
