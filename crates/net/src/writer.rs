@@ -160,6 +160,12 @@ impl SocketWriter {
         }
     }
 
+    /// Whether writing has failed: the peer is gone.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.0.state().failed.is_some()
+    }
+
     /// Writes what is queued whenever the socket takes it, until writing fails. Cancel-safe; one task of
     /// a connection should be in here whenever it waits.
     pub async fn drive(&self) -> io::ErrorKind {
