@@ -13,7 +13,11 @@ struct Document {
     args: &'static [&'static str],
 }
 
-const DOCUMENTS: &[Document] = &[];
+const DOCUMENTS: &[Document] = &[
+    Document { file: "docs/configuration.md", args: &["check", "--reference"] },
+    Document { file: "docs/events.md", args: &["events", "--markdown"] },
+    Document { file: "examples/jackfield.toml", args: &["check", "--example"] },
+];
 
 /// Writes every document; with `--check` changes nothing and fails if one differs.
 pub(crate) fn run(args: &[String]) -> Result<()> {

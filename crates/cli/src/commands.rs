@@ -1,6 +1,6 @@
 //! What the binary does: one function for each subcommand.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+#![expect(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 use crate::arguments::{Action, Arguments, Check, Events, Serve, parse};
 use anyhow::Context;

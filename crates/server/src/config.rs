@@ -18,7 +18,7 @@ mod tests;
 mod value;
 
 pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, ProgramPlace, Webhook};
-pub use kinds::{Accept, AcceptOrOff, Command, EventNames, Headers, Network, OnErrorWord, Secret};
+pub use kinds::{Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
 pub use kinds::{SecretRef, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
 pub use problem::{Colour, Problems, nearest};

@@ -377,7 +377,8 @@ fn warn_if_idle(keys: &HookTable, given: &Given, on: EventSet, cx: &mut Reading)
     if keys.streams.is_empty() || on.is_empty() {
         return;
     }
-    let label = if !on.iter().any(|event| event.spec().ordered_by == OrderedBy::Stream) {
+    let names_some = keys.streams.iter().any(|glob| !glob.starts_with('!'));
+    let label = if names_some && on.iter().all(|event| event.spec().ordered_by == OrderedBy::Connection) {
         "its events are of connections, which have no stream"
     } else if !could_match(&keys.streams) {
         "no stream key can match"

@@ -4,39 +4,34 @@ use super::source::{At, Node, Raw};
 use super::value::{Reading, Value, quoted};
 use jackfield_events::EventType;
 use jackfield_media::StreamKey;
+use jackfield_net::ListenAddr;
+use jackfield_net::proxy::Network;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 
-/// An address to listen on: `:1935`, `127.0.0.1:0`, `[::1]:1936`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accept(pub String);
-
-impl Value for Accept {
+impl Value for ListenAddr {
     const TYPE: &'static str = "address";
 
     fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
         let text = String::read(node, cx)?;
-        let port_only = text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-        if port_only || text.parse::<SocketAddr>().is_ok() {
-            return Some(Self(text));
-        }
-        cx.refuse(
-            &node.at,
-            format!("`{text}` is no address to listen on"),
-            "write it like `:1935`, `127.0.0.1:1935` or `[::1]:1935`",
-        )
+        text.parse().ok().or_else(|| {
+            cx.refuse(
+                &node.at,
+                format!("`{text}` is no address to listen on"),
+                "write it like `:1935`, `127.0.0.1:1935` or `[::1]:1935`",
+            )
+        })
     }
 
     fn show(&self) -> String {
-        quoted(&self.0)
+        quoted(&self.to_string())
     }
 }
 
 /// Addresses to listen on, or `off`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcceptOrOff(pub Vec<Accept>);
+pub struct ListenOrOff(pub Vec<ListenAddr>);
 
-impl Value for AcceptOrOff {
+impl Value for ListenOrOff {
     const TYPE: &'static str = "list of addresses, or `off`";
 
     fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
@@ -51,33 +46,31 @@ impl Value for AcceptOrOff {
     }
 }
 
-/// A network: `10.0.0.0/8`, or one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    /// Its first address.
-    pub address: IpAddr,
-    /// Leading bits that count.
-    pub bits: u8,
+/// A network of proxies: `10.0.0.0/8`, or one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyNetwork {
+    /// As it was written.
+    pub text: String,
+    /// What it means.
+    pub network: Network,
 }
 
-impl Value for Network {
+impl Value for ProxyNetwork {
     const TYPE: &'static str = "network";
 
     fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
         let text = String::read(node, cx)?;
-        let (address, bits) = text.split_once('/').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
-        let network = address.parse::<IpAddr>().ok().and_then(|address| {
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
-            Some(Self { address, bits })
-        });
-        network.or_else(|| {
-            cx.refuse(&node.at, format!("`{text}` is no network"), "write it like `10.0.0.0/8` or `::1`")
-        })
+        match text.parse() {
+            Ok(network) => Some(Self { text, network }),
+            Err(_) => {
+                let title = format!("`{text}` is no network");
+                cx.refuse(&node.at, title, "write it like `10.0.0.0/8`, `192.0.2.1` or `fd00::/8`")
+            }
+        }
     }
 
     fn show(&self) -> String {
-        quoted(&format!("{}/{}", self.address, self.bits))
+        quoted(&self.text)
     }
 }
 

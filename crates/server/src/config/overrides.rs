@@ -110,6 +110,11 @@ pub fn flags() -> impl Iterator<Item = FlagSpec> {
     keys.chain(HOOK_FLAGS.iter().map(|(.., flag)| *flag))
 }
 
+/// Whether all values of the flag count, and not the last.
+fn is_list(flag: &str) -> bool {
+    flags().any(|spec| spec.name == flag && spec.arity == Arity::Many)
+}
+
 /// The key that a flag sets.
 fn key_of(flag: &str) -> Option<(&'static str, &'static str)> {
     TABLES.iter().find_map(|table| {
@@ -137,7 +142,8 @@ impl Loading {
                 continue;
             }
             match lists.iter_mut().find(|(name, _)| name == flag) {
-                Some((_, nodes)) => nodes.push(node),
+                Some((_, nodes)) if is_list(flag) => nodes.push(node),
+                Some((_, nodes)) => *nodes = vec![node],
                 None => lists.push((flag, vec![node])),
             }
         }

@@ -73,10 +73,9 @@ pub fn example() -> String {
 
 fn example_key(out: &mut String, key: &KeySpec, before: &str) {
     out.push_str(&wrapped(key.about(), &format!("{before}# ")));
-    match key.default() {
-        Some(default) => push(out, format_args!("{before}{} = {default}\n", key.name)),
-        None => push(out, format_args!("# {} = …\n", key.name)),
-    }
+    // A key without a default stays out of a file that is to equal the defaults.
+    let before = if key.default().is_none() { "# " } else { before };
+    push(out, format_args!("{before}{} = {}\n", key.name, key.example));
 }
 
 /// Lines of at most [`WIDTH`] columns, each with this before it.
@@ -134,14 +133,8 @@ fn section(out: &mut String, table: &TableSpec) {
         let default = key.default().map_or_else(|| "–".to_owned(), |default| format!("`{default}`"));
         let range = key.range.map_or_else(String::new, |(low, high)| format!(", {low} to {high}"));
         let flag = key.flag.map_or_else(String::new, |flag| format!(" Flag `--{flag}`."));
-        push(
-            out,
-            format_args!(
-                "| `{}` | {}{range} | {default} | {}{flag} |\n",
-                key.name,
-                key.value_type,
-                key.about()
-            ),
-        );
+        let kind =
+            if key.words.is_empty() { key.value_type.to_owned() } else { super::value::either(key.words) };
+        push(out, format_args!("| `{}` | {kind}{range} | {default} | {}{flag} |\n", key.name, key.about()));
     }
 }

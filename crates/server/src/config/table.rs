@@ -13,6 +13,8 @@ pub(super) struct KeySpec {
     pub(super) value_type: &'static str,
     /// As TOML; `none` when the key is absent by default.
     pub(super) default: &'static str,
+    /// A value to show, as TOML.
+    pub(super) example: &'static str,
     /// Least and greatest value, as TOML.
     pub(super) range: Option<(&'static str, &'static str)>,
     pub(super) about: &'static str,
@@ -158,7 +160,7 @@ macro_rules! tables {
         $vis:vis struct $name:ident $table:literal {
             $(
                 $(#[doc = $doc:literal])+
-                $field:ident: $ty:ty = $default:tt $(in $low:literal ..= $high:literal)? $(flag $flag:literal)?,
+                $field:ident: $ty:ty = $default:tt $(like $like:tt)? $(in $low:literal ..= $high:literal)? $(flag $flag:literal)?,
             )*
         }
     )*) => { $(
@@ -176,6 +178,10 @@ macro_rules! tables {
                     name: stringify!($field),
                     value_type: <$ty as $crate::config::value::Value>::TYPE,
                     default: stringify!($default),
+                    example: match $crate::config::table::optional!($(stringify!($like))?) {
+                        Some(like) => like,
+                        None => stringify!($default),
+                    },
                     range: $crate::config::table::optional!($(stringify!($low), stringify!($high))?),
                     about: concat!($($doc),+),
                     flag: $crate::config::table::optional!($($flag)?),

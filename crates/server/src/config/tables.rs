@@ -1,11 +1,12 @@
 //! The tables of the configuration. Each doc comment is what the reference, the example and `--help` say.
 
 use super::kinds::{
-    Accept, AcceptOrOff, Command, EventNames, Headers, Network, OnErrorWord, SecretRef, Url, Variable,
+    Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, SecretRef, Url, Variable,
 };
 use super::table::tables;
 use super::value::words;
 use bytesize::ByteSize;
+use jackfield_net::ListenAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ tables! {
     /// The process.
     pub struct ServerTable "server" {
         /// Name of this server in every event; the host's name if absent.
-        node: Option<String> = none,
+        node: Option<String> = none like "media-1",
         /// Folder for what the server keeps; made with mode 0700 when first needed.
         data_dir: PathBuf = "./jackfield-data" flag "data-dir",
         /// What is logged on standard error: `error`, `warn`, `info`, `debug` (each hook call) or `trace`.
@@ -99,7 +100,7 @@ tables! {
     /// The RTMP listener.
     pub struct RtmpTable "rtmp" {
         /// Addresses; `:1935` is all addresses of IPv6 and IPv4, port 0 any free port.
-        listen: Vec<Accept> = [":1935"] flag "listen",
+        listen: Vec<ListenAddr> = [":1935"] flag "listen",
         /// Chunk size of what the server sends, in bytes.
         chunk_size: ByteSize = "4KiB" in 128 ..= 1048576 flag "chunk-size",
         /// A client that has not ended its handshake by then is closed.
@@ -111,7 +112,7 @@ tables! {
     /// The HTTP listener.
     pub struct HttpTable "http" {
         /// Addresses; `"off"` turns HTTP off.
-        listen: AcceptOrOff = [":8080"] flag "http-listen",
+        listen: ListenOrOff = [":8080"] flag "http-listen",
         /// Connections in total.
         max_connections: usize = 4096 in 1 ..= 1000000,
         /// A client that has not sent its request's head by then is closed.
@@ -140,7 +141,7 @@ tables! {
     /// Secrets and proxies.
     pub struct SecurityTable "security" {
         /// Networks whose connections begin with a PROXY protocol v2 header: `["10.0.0.0/8"]`.
-        trusted_proxies: Vec<Network> = [],
+        trusted_proxies: Vec<ProxyNetwork> = [],
         /// Query parameters, besides the built-in ones, whose values read `***` outside of questions.
         secret_params: Vec<String> = [],
     }
@@ -156,7 +157,7 @@ tables! {
         /// Time for all hooks of a question together, waiting included.
         question_budget: Duration = "5s" in "10ms" ..= "5m",
         /// Writes every notice to standard output: `json` (`RTMP_EVENT: {…}`), `ndjson` (`{…}`) or `env`.
-        stdio_format: Option<StdioForm> = none flag "hook-stdio-format",
+        stdio_format: Option<StdioForm> = none like "json" flag "hook-stdio-format",
         /// Allows `http://` beyond this machine for webhooks of flags.
         plain_http: bool = false flag "hook-plain-http",
     }
@@ -164,66 +165,66 @@ tables! {
     /// One hook: which events, who waits, and your code. Exactly one of `run`, `worker`, `url` and `stdio`.
     pub struct HookTable "hook" {
         /// Name in logs and counters; `hook-1`, … by position if absent. State is kept over a reload by name.
-        name: Option<String> = none,
+        name: Option<String> = none like "auth",
         /// Events; `*` stands for any part of a name. May be absent for `stdio` only: every notice.
-        on: Option<Vec<EventNames>> = none,
+        on: Option<Vec<EventNames>> = none like ["authorize_publish", "publish_*"],
         /// Globs of stream keys: `*` within a part, `**` across parts, `!` excludes, the last match wins;
         /// without a slash the app is `live`. Connection events have no stream and never match.
-        streams: Vec<String> = [],
+        streams: Vec<String> = [] like ["live/**", "!live/test"],
         /// `notify` or `decide`; if absent, questions are decided and notices notified.
-        mode: Option<ModeWord> = none,
+        mode: Option<ModeWord> = none like "decide",
         /// A program for each event: a string is split into words as a shell would, without a shell.
-        run: Option<Command> = none,
+        run: Option<Command> = none like "./notify.sh --verbose",
         /// A program that stays, one line of JSON in and one out.
-        worker: Option<Command> = none,
+        worker: Option<Command> = none like ["./auth-worker.py"],
         /// A webhook.
-        url: Option<Url> = none,
+        url: Option<Url> = none like "https://example.org/hook",
         /// `stdout` or `stderr`.
-        stdio: Option<StdioTarget> = none,
+        stdio: Option<StdioTarget> = none like "stdout",
         /// `stdio` only: `json`, `ndjson` or `env`.
-        format: Option<StdioForm> = none,
+        format: Option<StdioForm> = none like "ndjson",
         /// More arguments for `run` and `worker`.
-        args: Vec<String> = [],
+        args: Vec<String> = [] like ["--verbose"],
         /// Variables for `run` and `worker`: `NAME` (a glob) passes on what configures the server and is
         /// otherwise kept back; `NAME=value` sets.
-        env: Vec<Variable> = [],
+        env: Vec<Variable> = [] like ["LANG=C.UTF-8"],
         /// Starts `run` and `worker` from an empty environment.
         env_clear: bool = false,
         /// Working directory of `run` and `worker`; `private` is a temporary one. If absent, the server's own.
-        cwd: Option<String> = none,
+        cwd: Option<String> = none like "private",
         /// User of `run` and `worker`.
-        user: Option<String> = none,
+        user: Option<String> = none like "nobody",
         /// `run` only: `event` or `none`.
-        stdin: Option<StdinWord> = none,
+        stdin: Option<StdinWord> = none like "none",
         /// Time for one call; if absent, `[hooks] timeout` for notices and `question_timeout` for questions.
-        timeout: Option<Duration> = none in "10ms" ..= "1h",
+        timeout: Option<Duration> = none like "10s" in "10ms" ..= "1h",
         /// Questions: what a failure means: `deny`, `allow` (`authorize_*`), `keep` or `value:KEY` (`resolve_*`).
         /// If absent, `deny`.
-        on_error: Option<OnErrorWord> = none,
+        on_error: Option<OnErrorWord> = none like "deny",
         /// Calls of this hook in flight.
         concurrency: usize = 10 in 1 ..= 10000,
         /// Calls per second at most.
-        rate: Option<u32> = none in 1 ..= 1000000,
+        rate: Option<u32> = none like 100 in 1 ..= 1000000,
         /// Notices that wait; when it is full the oldest goes, and the next one says how many went.
         queue: usize = 1000 in 1 ..= 1000000,
         /// How often a failed notice is tried again. If absent, `run` only after exit code 75, others 9 times.
-        retries: Option<u32> = none in 0 ..= 9,
+        retries: Option<u32> = none like 3 in 0 ..= 9,
         /// `worker` only: processes that are always there.
-        min: Option<usize> = none in 0 ..= 1000,
+        min: Option<usize> = none like 1 in 0 ..= 1000,
         /// `worker` only: processes at most.
-        max: Option<usize> = none in 1 ..= 1000,
+        max: Option<usize> = none like 4 in 1 ..= 1000,
         /// `worker` only: a process is replaced after so many.
-        max_requests: Option<u64> = none in 1 ..= 1000000000,
+        max_requests: Option<u64> = none like 10000 in 1 ..= 1000000000,
         /// `url` only: more headers; values may be `env:NAME` or `file:PATH`.
-        headers: Headers = {},
+        headers: Headers = {} like { Authorization = "env:HOOK_TOKEN" },
         /// `url` only: key of the signature, `env:NAME` or `file:PATH`; a list while you rotate.
-        secret: Vec<SecretRef> = [],
+        secret: Vec<SecretRef> = [] like ["env:HOOK_SECRET"],
         /// `url` only: PEM file of the authorities to trust instead of the public ones.
-        ca: Option<PathBuf> = none,
+        ca: Option<PathBuf> = none like "ca.pem",
         /// `url` only: PEM file of the client certificate.
-        cert: Option<PathBuf> = none,
+        cert: Option<PathBuf> = none like "client.pem",
         /// `url` only: PEM file of the client certificate's key.
-        key: Option<PathBuf> = none,
+        key: Option<PathBuf> = none like "client.key",
         /// `url` only: allows `http://` beyond this machine.
         plain_http: bool = false,
         /// Whether the hook is called at all.
