@@ -29,6 +29,7 @@ mod pipes;
 mod program;
 mod reply;
 mod run;
+mod stdio;
 mod url;
 
 pub use environment::{EnvEntry, EnvError, Inherit};
@@ -36,6 +37,7 @@ pub use error::ConfigError;
 pub use folder::Cwd;
 pub use program::{Beside, ProgramConfig, ProgramError, words};
 pub use run::{DenialLine, RunConfig, StdinOf, run};
+pub use stdio::{Stdio, StdioConfig, StdioFormat, StdioTarget, stdio};
 pub use url::{PlainHttp, Secret, UrlConfig, UrlError, check_url, url};
 
 use jackfield_net::outbound::Outbound;
