@@ -10,11 +10,49 @@
 //!                                     → (authorize_play) → PlayGrant
 //! ```
 //!
+//! ```
+//! # use jackfield_bus::Bus;
+//! # use jackfield_dispatch::{Dispatch, DispatchConfig};
+//! # use jackfield_events::{EndReason, Masker, Protocol, PublishType};
+//! # use jackfield_gate::{Gate, PublishAsk};
+//! # use jackfield_hub::{Hub, HubConfig, Takeover};
+//! # use jackfield_media::StreamKey;
+//! # use jackfield_runtime::Tasks;
+//! # use jackfield_sessions::{ConnectionLimits, Connections, Peer};
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! # let (bus, tasks) = (Bus::new("node", Masker::default()), Tasks::new());
+//! # let dispatch = Dispatch::new(DispatchConfig::default(), Masker::default(), &tasks);
+//! # let connections = Connections::new(bus.clone(), ConnectionLimits::default());
+//! # let (client, server) = ("203.0.113.7:5000".parse().unwrap(), "198.51.100.1:1935".parse().unwrap());
+//! # let connection = connections.open(Peer { client, server, protocol: Protocol::Rtmp }).unwrap();
+//! let (hub, minter) = Hub::new(HubConfig::default(), bus.clone(), tasks);
+//! let gate = Gate::new(dispatch, hub.clone(), minter, bus, Takeover::Stale);
+//!
+//! let ask = PublishAsk {
+//!     key: StreamKey::parse("show").unwrap(),
+//!     publish_type: PublishType::Live,
+//!     tc_url: "rtmp://media.example/live".into(),
+//!     page_url: "".into(),
+//!     flash_ver: None,
+//!     query: "token=abc".into(),
+//! };
+//! let grant = gate.publish(&connection, ask).await.expect("no hook says no");
+//! let publisher = hub.publish(grant).await.expect("the key is free");
+//! # publisher.finish(EndReason::Unpublish).await;
+//! # });
+//! ```
+//!
+//! What a hook renamed keeps its new name: the questions that follow, the start fact and all events have
+//! it, and where a start fact would tell what the client said of the old one, it is cut or masked. What
+//! got through because a hook failed is marked with the hook's name in the questions that follow on the
+//! connection, and in the start fact (`failopen`).
+//!
 //! A question that no hook wants costs one atomic load. What it does not do: it opens no source, it
 //! writes to no socket, and it knows no protocol; a [`Refusal`] is said in the protocol's words by the
 //! service.
 
 mod ask;
+mod old_name;
 mod play;
 mod publish;
 mod refusal;
@@ -45,12 +83,6 @@ struct Inner {
     takeover: Takeover,
 }
 
-/// What a question that was let through leaves for the next step.
-struct Passed {
-    key: Option<StreamKey>,
-    failopen: Vec<Text>,
-}
-
 impl Gate {
     /// The gate of this hub. `minter` is the hub's only one; `takeover` says what becomes of a
     /// publisher whose key another one wants.
@@ -77,17 +109,33 @@ impl Gate {
             flash_ver: ask.flash_ver.clone(),
             query: ask.query.clone(),
         };
-        self.ask(&connection.scope(), question).await.map(drop)
+        let mut failopen = Vec::new();
+        self.ask(&connection.scope(), question, &mut failopen).await?;
+        connection.admit(failopen);
+        Ok(())
     }
 
-    /// Asks one question, if a hook wants it.
-    async fn ask<F: Fact>(&self, scope: &Scope, question: impl FnOnce() -> F) -> Result<Passed, Refusal> {
+    /// Asks one question, if a hook wants it. Returns the key that a hook put in place of the asked one,
+    /// and adds hooks that failed and let it through to `failopen`.
+    async fn ask<F: Fact>(
+        &self,
+        scope: &Scope,
+        question: impl FnOnce() -> F,
+        failopen: &mut Vec<Text>,
+    ) -> Result<Option<StreamKey>, Refusal> {
         if !self.0.dispatch.wants(F::TYPE) {
-            return Ok(Passed { key: None, failopen: Vec::new() });
+            return Ok(None);
         }
         let event = self.0.bus.question(scope, &question());
         match self.0.dispatch.ask(event).await {
-            Verdict::Allow { key, failopen, tags: _ } => Ok(Passed { key, failopen }),
+            Verdict::Allow { key, failopen: failed, tags: _ } => {
+                for hook in failed {
+                    if !failopen.contains(&hook) {
+                        failopen.push(hook);
+                    }
+                }
+                Ok(key)
+            }
             Verdict::Deny(denial) => Err(Refusal::denied(F::TYPE, &denial)),
         }
     }

@@ -1,6 +1,7 @@
 //! The way to the right to play. Between its two steps the service waits for the stream.
 
-use crate::ask::{PlayAsk, names, query_after_rename};
+use crate::ask::{PlayAsk, names};
+use crate::old_name::mask_query;
 use crate::{Gate, Refusal};
 use jackfield_events::Scope;
 use jackfield_events::notices::PlayStart;
@@ -52,13 +53,14 @@ impl Gate {
                 page_url: asked.page_url.clone(),
                 flash_ver: asked.flash_ver.clone(),
                 query: asked.query.clone(),
-                failopen: Vec::new(),
+                failopen: connection.failopen().to_vec(),
             }
         };
-        let passed = self.ask(&scope, question).await?;
-        let key = passed.key.unwrap_or_else(|| asked.key.clone());
+        let mut failopen = connection.failopen().to_vec();
+        let key = self.ask(&scope, question, &mut failopen).await?;
+        let key = key.unwrap_or_else(|| asked.key.clone());
         scope.stream_key = Some(key.clone());
-        Ok(ResolvedPlay { asked, key, scope, failopen: passed.failopen })
+        Ok(ResolvedPlay { asked, key, scope, failopen })
     }
 
     /// Asks whether the player may have the stream, which is there now.
@@ -73,6 +75,7 @@ impl Gate {
         let ResolvedPlay { asked, key, scope, mut failopen } = resolved;
         let peer = connection.peer();
         let (app, stream_name) = names(&key);
+        let asked_failopen = failopen.clone();
         let question = || AuthorizePlay {
             app: app.clone(),
             stream_name: stream_name.clone(),
@@ -83,11 +86,10 @@ impl Gate {
             page_url: asked.page_url.clone(),
             flash_ver: asked.flash_ver.clone(),
             query: asked.query.clone(),
-            failopen: failopen.clone(),
+            failopen: asked_failopen,
         };
-        let passed = self.ask(&scope, question).await?;
-        failopen.extend(passed.failopen);
-        let query = if key == asked.key { asked.query } else { query_after_rename(&asked.query, &asked.key) };
+        self.ask(&scope, question, &mut failopen).await?;
+        let query = mask_query(&asked.query, &asked.key, &key);
         let start = PlayStart {
             app,
             stream_name,

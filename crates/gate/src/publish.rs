@@ -1,6 +1,7 @@
 //! The way to the right to publish.
 
-use crate::ask::{PublishAsk, names, query_after_rename, url_after_rename};
+use crate::ask::{PublishAsk, names};
+use crate::old_name::{cut_url, mask_query};
 use crate::{Gate, Refusal};
 use jackfield_events::Scope;
 use jackfield_events::notices::PublishStart;
@@ -8,7 +9,6 @@ use jackfield_events::questions::{AuthorizePublish, ResolvePublish};
 use jackfield_hub::{Presence, PublishGrant, PublishGrantParts, Takeover};
 use jackfield_media::{StreamKey, Text};
 use jackfield_sessions::Connection;
-use std::time::Duration;
 
 /// A wish to publish whose key is settled.
 struct ResolvedPublish {
@@ -54,13 +54,14 @@ impl Gate {
                 page_url: asked.page_url.clone(),
                 flash_ver: asked.flash_ver.clone(),
                 query: asked.query.clone(),
-                failopen: Vec::new(),
+                failopen: connection.failopen().to_vec(),
             }
         };
-        let passed = self.ask(&scope, question).await?;
-        let key = passed.key.unwrap_or_else(|| asked.key.clone());
+        let mut failopen = connection.failopen().to_vec();
+        let key = self.ask(&scope, question, &mut failopen).await?;
+        let key = key.unwrap_or_else(|| asked.key.clone());
         scope.stream_key = Some(key.clone());
-        Ok(ResolvedPublish { asked, key, scope, failopen: passed.failopen })
+        Ok(ResolvedPublish { asked, key, scope, failopen })
     }
 
     fn is_busy(&self, key: &StreamKey) -> bool {
@@ -70,12 +71,8 @@ impl Gate {
         match self.0.takeover {
             Takeover::Replace => false,
             Takeover::Refuse => true,
-            Takeover::Stale => silent_for < self.stale_after(),
+            Takeover::Stale => silent_for < self.0.hub.config().stale,
         }
-    }
-
-    fn stale_after(&self) -> Duration {
-        self.0.hub.config().stale
     }
 
     async fn authorize_publish(
@@ -86,6 +83,7 @@ impl Gate {
         let ResolvedPublish { asked, key, scope, mut failopen } = resolved;
         let peer = connection.peer();
         let (app, stream_name) = names(&key);
+        let asked_failopen = failopen.clone();
         let question = || AuthorizePublish {
             app: app.clone(),
             stream_name: stream_name.clone(),
@@ -97,14 +95,12 @@ impl Gate {
             page_url: asked.page_url.clone(),
             flash_ver: asked.flash_ver.clone(),
             query: asked.query.clone(),
-            failopen: failopen.clone(),
+            failopen: asked_failopen,
         };
-        let passed = self.ask(&scope, question).await?;
-        failopen.extend(passed.failopen);
+        self.ask(&scope, question, &mut failopen).await?;
         // The key that the client sent is often its secret: after a rename no notice carries it.
-        let renamed = key != asked.key;
-        let tc_url = if renamed { url_after_rename(&asked.tc_url, &key) } else { asked.tc_url };
-        let query = if renamed { query_after_rename(&asked.query, &asked.key) } else { asked.query };
+        let tc_url = cut_url(&asked.tc_url, &asked.key, &key);
+        let query = mask_query(&asked.query, &asked.key, &key);
         let start = PublishStart {
             app,
             stream_name,

@@ -6,8 +6,8 @@ use jackfield_events::{EndReason, Protocol, Scope};
 use jackfield_media::{ConnId, Mono, SessionId, Text};
 use jackfield_runtime::clock;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::SetOnce;
 
 /// Who is at the other end, and how it came.
@@ -93,6 +93,8 @@ pub(crate) struct Shared {
 pub struct Connection {
     table: Connections,
     shared: Arc<Shared>,
+    /// Hooks that failed when the connection was asked about, and let it through.
+    failopen: OnceLock<Vec<Text>>,
     end: EndReason,
 }
 
@@ -100,7 +102,8 @@ impl Connection {
     /// Tells that it was accepted.
     pub(crate) fn accepted(table: Connections, shared: Arc<Shared>) -> Self {
         let Peer { client, server, protocol } = shared.peer;
-        let connection = Self { table, shared, end: EndReason::ClientDisconnect };
+        let end = EndReason::ClientDisconnect;
+        let connection = Self { table, shared, failopen: OnceLock::new(), end };
         connection.table.bus().emit(
             &connection.scope(),
             &ConnectionAccept {
@@ -142,6 +145,18 @@ impl Connection {
     #[must_use]
     pub fn next_session_id(&self) -> SessionId {
         self.table.next_session_id()
+    }
+
+    /// The gate let it in; these hooks failed and let it through. The first word counts.
+    pub fn admit(&self, failopen: Vec<Text>) {
+        // A client that connects twice is refused by its protocol.
+        let _again = self.failopen.set(failopen);
+    }
+
+    /// Hooks that failed when it was let in; its sessions carry them on.
+    #[must_use]
+    pub fn failopen(&self) -> &[Text] {
+        self.failopen.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Counts bytes that were read from the socket.
