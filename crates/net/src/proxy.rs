@@ -135,6 +135,9 @@ pub struct Network {
     prefix: u8,
 }
 
+/// RFC 4291 §2.5.5.2: the bits that an IPv6 address has before the IPv4 address mapped in it.
+const V4_MAPPED_BITS: u8 = 96;
+
 /// A text that is no [`Network`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a network: write `10.0.0.0/8`, `192.0.2.1` or `fd00::/8`")]
@@ -174,7 +177,11 @@ impl FromStr for Network {
             }
             Some(_) => return Err(bad()),
         };
-        Ok(Self { ip, prefix })
+        // Addresses are compared in their own family (`Networks::contains`), so networks must stand in it too.
+        match (ip.to_canonical(), u8::checked_sub(prefix, V4_MAPPED_BITS)) {
+            (v4 @ IpAddr::V4(_), Some(rest)) if ip.is_ipv6() => Ok(Self { ip: v4, prefix: rest }),
+            _ => Ok(Self { ip, prefix }),
+        }
     }
 }
 
@@ -255,6 +262,10 @@ mod tests {
         assert!(contains("10.255.0.1") && contains("192.0.2.1") && contains("fd12::1"));
         assert!(contains("::ffff:10.0.0.1"));
         assert!(!contains("11.0.0.1") && !contains("192.0.2.2") && !contains("fe80::1"));
+        let mapped: Networks = ["::ffff:192.0.2.0/120".parse().unwrap()].into_iter().collect();
+        assert!(
+            mapped.contains("192.0.2.7".parse().unwrap()) && !mapped.contains("192.0.3.7".parse().unwrap())
+        );
         assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("1.2.3.4".parse().unwrap()));
         for nonsense in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/+8", "10.0.0.0/", "host"] {
             assert!(nonsense.parse::<Network>().is_err(), "{nonsense:?}");
