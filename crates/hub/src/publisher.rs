@@ -68,6 +68,12 @@ impl Publisher {
         self.ended.get().map_or(Ok(()), |reason| Err(*reason))
     }
 
+    /// Why it ended, if it has.
+    #[must_use]
+    pub fn ended_now(&self) -> Option<EndReason> {
+        self.ended.get().copied()
+    }
+
     /// Waits until the hub ends the session (superseded, kicked, shut down). Cancel-safe, and may be
     /// asked again.
     pub async fn ended(&self) -> EndReason {

@@ -83,6 +83,12 @@ impl Subscriber {
         &self.entry.key
     }
 
+    /// Why it ended, if it has.
+    #[must_use]
+    pub fn ended_now(&self) -> Option<EndReason> {
+        self.ended.get().copied()
+    }
+
     /// Waits until the hub ends it (unpublish, slow_subscriber, kicked, shut down). Cancel-safe, and may
     /// be asked again.
     pub async fn ended(&self) -> EndReason {
