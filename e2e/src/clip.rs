@@ -35,14 +35,22 @@ impl Clip {
 /// # Errors
 /// When ffmpeg cannot make it.
 pub fn standard() -> Result<Clip> {
-    make(
-        "standard",
-        "-f lavfi -i testsrc2=size=320x180:rate=25,noise=alls=10:allf=t \
-         -f lavfi -i anoisesrc=sample_rate=44100:amplitude=0.3,aformat=channel_layouts=stereo \
-         -t 20 -c:v libx264 -preset ultrafast -profile:v main -pix_fmt yuv420p -bf 2 -g 25 -keyint_min 25 \
-         -sc_threshold 0 -b:v 400k -c:a aac -b:a 96k",
-    )
+    make("standard", &format!("{SOURCES} -t 20 -g 25 {CODECS}"))
 }
+
+/// As [`standard`], but this long and with a key frame every two seconds: for publishers that come to their end.
+///
+/// # Errors
+/// When ffmpeg cannot make it.
+pub fn lasting(seconds: u32) -> Result<Clip> {
+    make(&format!("{seconds}-seconds"), &format!("{SOURCES} -t {seconds} -g 50 {CODECS}"))
+}
+
+const SOURCES: &str = "-f lavfi -i testsrc2=size=320x180:rate=25,noise=alls=10:allf=t \
+    -f lavfi -i anoisesrc=sample_rate=44100:amplitude=0.3,aformat=channel_layouts=stereo";
+
+const CODECS: &str = "-c:v libx264 -preset ultrafast -profile:v main -pix_fmt yuv420p -bf 2 -keyint_min 25 \
+    -sc_threshold 0 -b:v 400k -c:a aac -b:a 96k";
 
 /// AAC alone, as [`standard`] has it.
 ///

@@ -29,6 +29,7 @@
 //!
 //! The server is `JACKFIELD_BIN`, or the `jackfield` beside the test in the target directory. With
 //! `E2E_PEER=rtmp://host/app` the tables of clients run against that server instead, to see whose fault a failure is.
+//! With `E2E_ALL=1`, which `make test-all` sets, tests take the long forms of their cases ([`all_cases`]).
 //!
 //! It does not simulate anything (the hook engine has its own simulation), and it measures nothing (`bench/` does).
 
@@ -40,6 +41,7 @@
 pub mod clip;
 pub mod flv;
 pub mod receiver;
+pub mod rtmp;
 pub mod tls;
 
 mod clients;
@@ -52,11 +54,12 @@ mod program;
 mod server;
 
 pub use clients::{Player, PlayerKind, Publisher, PublisherKind};
+pub use clip::Clip;
 pub use events::{Event, Events};
 pub use flv::{Recording, compare};
 pub use journal::Journal;
 pub use matrix::Matrix;
-pub use place::Scratch;
+pub use place::{Scratch, fixture, free_port, hook_fixture};
 pub use process::{Processes, resident_kib};
 pub use program::{BytesFn, Program, Running, Stdout};
 pub use receiver::{Receiver, Reply, Request};
@@ -66,3 +69,8 @@ use std::time::Duration;
 
 /// The deadline of what happens at once on an idle machine; generous, because machines are shared.
 pub const SOON: Duration = Duration::from_secs(20);
+
+/// Whether the long forms of the cases are wanted, and not only those that fit into every change's tests.
+pub fn all_cases() -> bool {
+    std::env::var("E2E_ALL").is_ok_and(|value| value == "1")
+}

@@ -1,6 +1,7 @@
 //! Where the kit finds the server and keeps its files: all of it in the target directory.
 
 use anyhow::{Context, Result, ensure};
+use std::net::{Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,6 +28,45 @@ pub(crate) fn kept(name: &str) -> Result<PathBuf> {
     let folder = build()?.join("e2e").join(name);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(folder)
+}
+
+/// A file of `e2e/fixtures`.
+///
+/// # Errors
+/// When it is not there.
+pub fn fixture(name: &str) -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    ensure!(path.is_file(), "{} is not there", path.display());
+    Ok(path)
+}
+
+/// The hook that is written in Rust: script and worker in one.
+///
+/// # Errors
+/// When it is not built.
+pub fn hook_fixture() -> Result<PathBuf> {
+    let path = build()?.join("hook-fixture");
+    ensure!(path.is_file(), "{} is not there; `cargo build -p jackfield-e2e` makes it", path.display());
+    Ok(path)
+}
+
+/// A port that nobody listens on, for what must be told its port before it starts.
+///
+/// It lies below those that the kernel gives out by itself, and tests begin to look at different places, so that nobody
+/// takes it meanwhile.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1000 {
+        let next = std::process::id().wrapping_mul(7).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(10_000 + next % 20_000)?;
+        if TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no free port")
 }
 
 /// A folder for one test; it goes when the value goes, unless the test is failing.

@@ -37,8 +37,7 @@ impl Processes {
         let mut found = vec![];
         let mut todo = vec![pid];
         while let Some(parent) = todo.pop() {
-            let children = self.0.iter().filter(|(_, process)| process.parent == parent).map(|(pid, _)| *pid);
-            let children: Vec<u32> = children.collect();
+            let children = self.children(parent);
             todo.extend(&children);
             found.extend(children);
         }
@@ -49,6 +48,11 @@ impl Processes {
     pub fn of_group(&self, group: u32) -> Vec<u32> {
         let members = self.0.iter().filter(|(_, process)| process.group == group && process.state != 'Z');
         members.map(|(pid, _)| *pid).collect()
+    }
+
+    /// The children of `pid`.
+    pub fn children(&self, pid: u32) -> Vec<u32> {
+        self.0.iter().filter(|(_, process)| process.parent == pid).map(|(pid, _)| *pid).collect()
     }
 
     /// Whether the process is there and has not ended.

@@ -53,10 +53,19 @@ pub struct Program {
 
 impl Program {
     /// The program of this name or path. Its standard input is empty, its output is read by lines.
+    ///
+    /// It inherits the environment but for `JACKFIELD_…`: what tells the kit where the server is would tell the server
+    /// how to run.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let name = program.as_ref().to_string_lossy();
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-        Self { command: Command::new(program), name, stdin: Stdio::null(), stdout: Stdout::Lines }
+        let mut command = Command::new(program);
+        for (variable, _) in std::env::vars_os() {
+            if variable.as_encoded_bytes().starts_with(b"JACKFIELD_") {
+                command.env_remove(variable);
+            }
+        }
+        Self { command, name, stdin: Stdio::null(), stdout: Stdout::Lines }
     }
 
     /// Adds arguments.

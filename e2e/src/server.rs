@@ -3,9 +3,9 @@
 use crate::events::Events;
 use crate::journal::Journal;
 use crate::program::{Program, Running, Stdout};
-use crate::{SOON, Scratch, place, process};
+use crate::{Processes, SOON, Scratch, place, process};
 use anyhow::{Context, Result, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ pub struct ServerBuilder {
     format: Option<&'static str>,
     stdout: Stdout,
     log_level: &'static str,
+    line: Option<String>,
 }
 
 impl ServerBuilder {
@@ -87,11 +88,24 @@ impl ServerBuilder {
         self
     }
 
+    /// Starts it with this line of bash, as a user types it: `jackfield` is the server. What the kit wants stands in the
+    /// environment, so that the command line is the line's alone; it prints no events but those that it asks for.
+    ///
+    /// [`Server::events`] are then the lines that the whole pipeline prints.
+    #[must_use]
+    pub fn line(mut self, line: impl Into<String>) -> Self {
+        self.line = Some(line.into());
+        self
+    }
+
     /// Starts it on free ports of the loopback and waits until it listens.
     ///
     /// # Errors
     /// When it is not built, or ends, or does not listen in time; the error has its last words.
     pub fn start(self) -> Result<Server> {
+        if self.line.is_some() {
+            return self.start_line();
+        }
         let folder = Scratch::new()?;
         let binary = self.binary.map_or_else(place::server, Ok)?;
         let mut program = Program::new(binary)
@@ -110,10 +124,38 @@ impl ServerBuilder {
             program = program.env(name, value);
         }
         let program = program.args(self.args).start()?;
-        let rtmp = listening(&program, "rtmp")?;
-        let http = listening(&program, "http")?;
-        let events = Events::new(program.stdout().clone());
-        Ok(Server { program, events, rtmp, http, folder })
+        let pid = program.pid();
+        Server::listening(program, pid, folder)
+    }
+
+    fn start_line(self) -> Result<Server> {
+        let folder = Scratch::new()?;
+        let binary = self.binary.map_or_else(place::server, Ok)?;
+        let own = binary.parent().context("the server's folder")?.to_path_buf();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)))?;
+        let mut program = Program::new("bash")
+            .args([OsString::from("-c"), self.line.unwrap_or_default().into()])
+            .args([OsString::from("jackfield")])
+            .args(self.args)
+            .env("PATH", path)
+            .env("JACKFIELD_LISTEN", "127.0.0.1:0")
+            .env("JACKFIELD_HTTP_LISTEN", "127.0.0.1:0")
+            .env("JACKFIELD_LOG_FORMAT", "json")
+            .env("JACKFIELD_LOG_LEVEL", self.log_level)
+            .env("JACKFIELD_DATA_DIR", folder.path().join("data"))
+            .cwd(folder.path())
+            .stdout(self.stdout);
+        for (name, value) in &self.env {
+            program = program.env(name, value);
+        }
+        let program = program.start()?;
+        let mut server = Server::listening(program, 0, folder)?;
+        // Bash starts the server, or becomes it when there is nothing else to do.
+        let (now, bash) = (Processes::now()?, server.program.pid());
+        let mut all = std::iter::once(bash).chain(now.children(bash));
+        server.pid = all.find(|pid| now.name(*pid) == Some("jackfield")).context("no server below bash")?;
+        Ok(server)
     }
 }
 
@@ -164,6 +206,7 @@ impl LogLine {
 #[derive(Debug)]
 pub struct Server {
     program: Running,
+    pid: u32,
     events: Events,
     rtmp: SocketAddr,
     http: SocketAddr,
@@ -193,7 +236,16 @@ impl Server {
             format: Some("ndjson"),
             stdout: Stdout::Lines,
             log_level: "debug",
+            line: None,
         }
+    }
+
+    /// Waits until it listens.
+    fn listening(program: Running, pid: u32, folder: Scratch) -> Result<Self> {
+        let rtmp = listening(&program, "rtmp")?;
+        let http = listening(&program, "http")?;
+        let events = Events::new(program.stdout().clone());
+        Ok(Self { program, pid, events, rtmp, http, folder })
     }
 
     /// The URL of a stream: `live/a`.
@@ -243,7 +295,7 @@ impl Server {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.program.pid()
+        self.pid
     }
 
     /// How many descriptors it has open.
@@ -267,7 +319,11 @@ impl Server {
     /// # Errors
     /// When it has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.program.signal(signal)
+        if self.pid == self.program.pid() {
+            return self.program.signal(signal);
+        }
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("no process id")?;
+        kill_process(pid, signal).context("signalling the server")
     }
 
     /// Waits until it ends by itself, and checks nothing.
