@@ -6,7 +6,7 @@ use jackfield_events::EndReason;
 use jackfield_hub::{Backlog, Outlet, Packager, Packet};
 use jackfield_media::{Frame, FrameClass, Mono};
 use jackfield_net::writer::{Class, Piece, SocketWriter};
-use jackfield_rtmp::Head;
+use jackfield_rtmp::{Head, wire_timestamp};
 use std::sync::Arc;
 
 /// One player on one message stream.
@@ -45,8 +45,7 @@ impl RtmpOutlet {
             // Configuration comes first, and has no time of its own.
             (None, FrameClass::Config | FrameClass::Signal) => ms,
         };
-        let own = ms.saturating_sub(base).max(0);
-        u32::try_from(own & i64::from(u32::MAX)).unwrap_or_default()
+        wire_timestamp(ms.saturating_sub(base).max(0))
     }
 }
 

@@ -112,6 +112,8 @@ impl ConnectionTask {
             if let Some(end) = self.end.take() {
                 break end;
             }
+            // A client that always has more to say must let other tasks on.
+            tokio::task::consume_budget().await;
             self.wait().await;
         };
         self.leave(end).await;

@@ -27,8 +27,8 @@ pub fn pack(frame: &Frame, codec: Codec) -> Option<Bytes> {
 
 /// FLV 10.1 §E.4.3.2: the composition time is a signed number of 24 bits.
 fn avc_head(first: u8, frame: &Frame) -> [u8; 5] {
-    const LARGEST: i64 = (1 << 23) - 1;
-    let composition = frame.pts.as_ms().saturating_sub(frame.dts.as_ms()).clamp(-LARGEST, LARGEST);
+    const LIMIT: i64 = 1 << 23;
+    let composition = frame.pts.as_ms().saturating_sub(frame.dts.as_ms()).clamp(-LIMIT, LIMIT - 1);
     let [.., a, b, c] = composition.to_be_bytes();
     [first, 1, a, b, c]
 }

@@ -53,7 +53,7 @@ impl ConnectionTask {
         }
         if error.is_timeout() {
             tracing::debug!(%error, "Client timed out");
-            return self.end_with(EndReason::Timeout, Parting::Flush);
+            return self.end_with(EndReason::Timeout, Parting::Silent);
         }
         if error.fault() == Fault::Peer {
             if self.told.connected {
