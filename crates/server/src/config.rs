@@ -114,6 +114,21 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The tables whose changes need a restart and that are not the same in the other configuration.
+    #[must_use]
+    pub fn tables_that_differ(&self, other: &Self) -> Vec<&'static str> {
+        let tables = [
+            ("[server]", self.server != other.server),
+            ("[rtmp]", self.rtmp != other.rtmp),
+            ("[http]", self.http != other.http),
+            ("[hub]", self.hub != other.hub),
+            ("[security]", self.security != other.security),
+        ];
+        tables.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
+    }
+}
+
 /// What was given so far.
 #[derive(Debug, Default)]
 struct Loading {

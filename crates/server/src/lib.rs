@@ -1,27 +1,23 @@
 //! Configuration and composition: the only crate that knows all the others.
+//!
+//! [`Server::load`] reads flags, environment and file ([`config`]) and [`Server::run`] builds the parts, top-down,
+//! once: helper process, bus, hooks, hub, gate, listeners. Then it waits for signals.
+//!
+//! Contract:
+//! - Nothing starts with a wrong configuration, and everything that is wrong is told at once.
+//! - Standard output belongs to events; the log goes to standard error.
+//! - SIGTERM and SIGINT stop in order: no more connections, a farewell to publishers and players, the hooks of
+//!   the stop events, then whatever programs are left. A second one ends at once. SIGHUP reads the configuration
+//!   again and replaces the hooks; a bad one keeps the old hooks and says so.
+//!
+//! What it does not do: parse the command line (that is `cli`), or anything of its own on the way of a packet.
 
 pub mod config;
+mod hooks;
+mod logging;
+mod parts;
+mod signals;
+mod start;
 
-use config::{Config, Flags, Problems};
-
-/// Being composed.
-#[derive(Debug)]
-pub struct Server(Config);
-
-impl Server {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn load(flags: Flags) -> Result<Self, Problems> {
-        Config::load(&flags, config::environment()).map(Self)
-    }
-
-    /// Runs.
-    ///
-    /// # Errors
-    /// Start.
-    pub fn run(self) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-}
+pub use hooks::HookError;
+pub use start::{Server, StartError};

@@ -6,9 +6,12 @@ use super::program;
 use super::source::{At, Node, Raw};
 use super::table::{Given, Table};
 use super::tables::{HookTable, ModeWord, StdinWord, StdioForm, StdioTarget};
-use super::value::{Reading, either};
+use super::value::{Reading, Value, either};
 use jackfield_events::{EventSet, EventType, Kind, OnError, OrderedBy};
+use jackfield_hook_transports::PlainHttp;
+use jackfield_hooks::{Mode, Selector};
 use jackfield_media::StreamKey;
+use jackfield_process::User;
 use std::path::PathBuf;
 
 /// A checked hook.
@@ -16,10 +19,12 @@ use std::path::PathBuf;
 pub struct Hook {
     /// Unique among the hooks.
     pub name: String,
-    /// Events that nobody waits for.
-    pub notify: EventSet,
-    /// Questions that wait for it.
-    pub decide: EventSet,
+    /// The events that it wants.
+    pub on: EventSet,
+    /// Whether it decides the questions among them.
+    pub mode: Mode,
+    /// The streams that it is about.
+    pub streams: Selector,
     /// What is called.
     pub handler: Handler,
     /// What a failure means, if the hook says so.
@@ -44,7 +49,7 @@ pub enum HookOrigin {
 pub enum Handler {
     /// A program for each event.
     Run {
-        /// Program (found) and arguments.
+        /// Program and arguments, as they were given.
         argv: Vec<String>,
         /// Whether the event stands on its standard input.
         stdin: StdinWord,
@@ -53,7 +58,7 @@ pub enum Handler {
     },
     /// Programs that stay.
     Worker {
-        /// Program (found) and arguments.
+        /// Program and arguments, as they were given.
         argv: Vec<String>,
         /// Where and as whom they run.
         place: ProgramPlace,
@@ -74,8 +79,10 @@ pub enum Handler {
 pub struct ProgramPlace {
     /// Its working directory.
     pub cwd: Cwd,
+    /// Where its path starts: the folder of the file, or the working directory. Absolute.
+    pub base: PathBuf,
     /// Its user.
-    pub user: Option<String>,
+    pub user: Option<User>,
     /// Variables passed on and set.
     pub env: Vec<Variable>,
     /// Which environment it starts from.
@@ -115,6 +122,8 @@ pub struct Webhook {
     pub ca: Option<PathBuf>,
     /// PEM files of the client certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether it may go unprotected beyond this machine.
+    pub plain_http: PlainHttp,
 }
 
 /// The four keys of which a hook has exactly one.
@@ -156,12 +165,12 @@ pub(super) fn read(
     let handler = handler_of(given, cx);
     let on = events_of(&keys, given, handler, cx);
     let on_error = on_error_of(&keys, given, on, cx);
-    let (notify, decide) = modes_of(&keys, given, on, handler, cx);
+    let mode = mode_of(&keys, given, on, handler, cx);
+    let streams = streams_of(given, on, cx);
     keys.plain_http |= plain_http && origin == HookOrigin::Flag;
     let handler = handler.and_then(|handler| read_handler(handler, &keys, given, cx));
-    warn_if_idle(&keys, given, notify.union(decide), cx);
     let after = cx.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let hook = Hook { name, notify, decide, handler: handler?, on_error, origin, keys };
+    let hook = Hook { name, on, mode, streams, handler: handler?, on_error, origin, keys };
     (after == before).then_some(hook)
 }
 
@@ -236,25 +245,16 @@ fn events_of(keys: &HookTable, given: &Given, handler: Option<&str>, cx: &mut Re
     EventType::ALL.iter().copied().filter(|event| !event.spec().kind.is_question()).collect()
 }
 
-/// Splits the events into those that nobody waits for and those that wait.
-fn modes_of(
-    keys: &HookTable,
-    given: &Given,
-    on: EventSet,
-    handler: Option<&str>,
-    cx: &mut Reading,
-) -> (EventSet, EventSet) {
-    let (questions, notices): (Vec<EventType>, Vec<EventType>) =
-        on.iter().partition(|event| event.spec().kind.is_question());
-    let (questions, notices) =
-        (questions.into_iter().collect::<EventSet>(), notices.into_iter().collect::<EventSet>());
-    let mode = if handler == Some("stdio") { keys.mode.or(Some(ModeWord::Notify)) } else { keys.mode };
-    match mode {
-        None => (notices, questions),
-        Some(ModeWord::Notify) => (on, EventSet::EMPTY),
+/// Whether the hook decides. What it cannot decide is refused, where it says that it does.
+fn mode_of(keys: &HookTable, given: &Given, on: EventSet, handler: Option<&str>, cx: &mut Reading) -> Mode {
+    let is_question = |event: &EventType| event.spec().kind.is_question();
+    match keys.mode {
+        None if handler == Some("stdio") || !on.iter().any(|event| is_question(&event)) => Mode::Notify,
+        None => Mode::Decide,
+        Some(ModeWord::Notify) => Mode::Notify,
         Some(ModeWord::Decide) => {
             if let Some(at) = given.value("mode").map(|value| value.at.clone()) {
-                let notice = notices.iter().next();
+                let notice = on.iter().find(|event| !is_question(event));
                 if handler == Some("stdio") {
                     let _none: Option<()> = cx.refuse(&at, "`stdio` cannot decide", "must be `notify`");
                 } else if let Some(notice) = notice {
@@ -262,7 +262,7 @@ fn modes_of(
                     let _none: Option<()> = cx.refuse(&at, title, "must be `notify`, or absent");
                 }
             }
-            (EventSet::EMPTY, questions)
+            Mode::Decide
         }
     }
 }
@@ -305,14 +305,16 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
                 };
                 return webhook(url.clone(), &at, keys, given, cx).map(Handler::Url);
             }
-            program::find(argv.first_mut()?, &at, cx)?;
+            let place = place(keys, given, &at, cx);
+            program::find(argv.first()?, &at, keys, cx)?;
             argv.extend(keys.args.iter().cloned());
             let stdin = keys.stdin.unwrap_or(StdinWord::Event);
-            Some(Handler::Run { argv, stdin, place: place(keys, given, cx)? })
+            Some(Handler::Run { argv, stdin, place: place? })
         }
         "worker" => {
             let mut argv = keys.worker.clone()?.0;
-            program::find(argv.first_mut()?, &at, cx)?;
+            let place = place(keys, given, &at, cx);
+            program::find(argv.first()?, &at, keys, cx)?;
             argv.extend(keys.args.iter().cloned());
             if let (Some(min), Some(max)) = (keys.min, keys.max)
                 && min > max
@@ -320,14 +322,14 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
                 let at = given.value("min")?.at.clone();
                 return cx.refuse(&at, "`min` is above `max`", format!("must be at most {max}"));
             }
-            Some(Handler::Worker { argv, place: place(keys, given, cx)? })
+            Some(Handler::Worker { argv, place: place? })
         }
         "url" => webhook(keys.url.clone()?.0, &at, keys, given, cx).map(Handler::Url),
         _ => Some(Handler::Stdio { target: keys.stdio?, form: keys.format.unwrap_or(StdioForm::Json) }),
     }
 }
 
-fn place(keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<ProgramPlace> {
+fn place(keys: &HookTable, given: &Given, at: &At, cx: &mut Reading) -> Option<ProgramPlace> {
     let cwd = match keys.cwd.as_deref() {
         None => Cwd::Server,
         Some("private") => Cwd::Private,
@@ -337,15 +339,29 @@ fn place(keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<ProgramPla
             if !path.is_dir() {
                 return cx.refuse(&at, format!("{} is no folder", path.display()), "must be a folder");
             }
-            Cwd::Path(path)
+            Cwd::Path(std::path::absolute(path).ok()?)
         }
     };
+    let user = match &keys.user {
+        None => None,
+        Some(name) => {
+            let user = name.parse().map_or_else(|_| User::Name(name.clone()), User::Id);
+            if let Err(error) = user.uid() {
+                let at = given.value("user")?.at.clone();
+                return cx.refuse(&at, format!("there is no user `{name}`"), error.to_string());
+            }
+            Some(user)
+        }
+    };
+    let base = cx.sources.resolve(at, "".as_ref());
+    let base = std::path::absolute(if base.as_os_str().is_empty() { ".".into() } else { base }).ok()?;
     let from = if keys.env_clear { EnvironmentFrom::Nothing } else { EnvironmentFrom::Server };
-    Some(ProgramPlace { cwd, user: keys.user.clone(), env: keys.env.clone(), from })
+    Some(ProgramPlace { cwd, base, user, env: keys.env.clone(), from })
 }
 
 fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Webhook> {
-    let url = program::check_url(url, at, keys.plain_http, cx)?;
+    let plain_http = if keys.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
+    let url = program::check_url(url, at, plain_http, cx)?;
     for (key, path) in [("ca", &keys.ca), ("cert", &keys.cert), ("key", &keys.key)] {
         if let (Some(path), Some(value)) = (path, given.value(key)) {
             program::check_readable(path, &value.at.clone(), cx)?;
@@ -362,30 +378,41 @@ fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Readi
     };
     let secret = |reference: &SecretRef| reference.secret.clone();
     let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
-    Some(Webhook {
-        url,
-        headers,
-        secrets: keys.secret.iter().map(secret).collect(),
-        ca: keys.ca.clone(),
-        identity,
-    })
+    let secrets = keys.secret.iter().map(secret).collect();
+    Some(Webhook { url, headers, secrets, ca: keys.ca.clone(), identity, plain_http })
 }
 
-/// Warns of a hook that no event can reach.
-fn warn_if_idle(keys: &HookTable, given: &Given, on: EventSet, cx: &mut Reading) {
-    let Some(at) = given.value("streams").map(|value| value.at.clone()) else { return };
-    if keys.streams.is_empty() || on.is_empty() {
-        return;
-    }
-    let names_some = keys.streams.iter().any(|glob| !glob.starts_with('!'));
-    let label = if names_some && on.iter().all(|event| event.spec().ordered_by == OrderedBy::Connection) {
-        "its events are of connections, which have no stream"
-    } else if !could_match(&keys.streams) {
-        "no stream key can match"
-    } else {
-        return;
+/// Reads `streams`, and warns of a hook that no event can reach.
+fn streams_of(given: &Given, on: EventSet, cx: &mut Reading) -> Selector {
+    let Some(value) = given.value("streams").cloned() else { return Selector::default() };
+    let nodes = match &value.raw {
+        Raw::List(nodes) => nodes.clone(),
+        _ => vec![value.clone()],
     };
-    cx.note(Severity::Warning, &at, "this hook can never fire", label, None);
+    let mut globs = Vec::new();
+    for node in nodes {
+        let Some(glob) = String::read(&node, &mut Reading::default()) else { continue };
+        match Selector::parse(&[&glob]) {
+            Ok(_) => globs.push(glob),
+            Err(error) => {
+                let _none: Option<()> =
+                    cx.refuse(&node.at, error.to_string(), "must be a glob of stream keys");
+            }
+        }
+    }
+    let names_some = globs.iter().any(|glob| !glob.starts_with('!'));
+    let of_connections = |event: EventType| event.spec().ordered_by == OrderedBy::Connection;
+    let why = if names_some && !on.is_empty() && on.iter().all(of_connections) {
+        Some("its events are of connections, which have no stream")
+    } else if !globs.is_empty() && !could_match(&globs) {
+        Some("no stream key can match")
+    } else {
+        None
+    };
+    if let Some(why) = why {
+        cx.note(Severity::Warning, &value.at, "this hook can never fire", why, None);
+    }
+    Selector::parse(&globs).unwrap_or_default()
 }
 
 /// Whether some stream key could be selected: a glob that includes and that a key could match, with nothing

@@ -3,6 +3,7 @@
 use super::source::{At, Node, Raw};
 use super::value::{Reading, Value, quoted};
 use jackfield_events::EventType;
+use jackfield_hook_transports::ProgramError;
 use jackfield_media::StreamKey;
 use jackfield_net::ListenAddr;
 use jackfield_net::proxy::Network;
@@ -83,9 +84,12 @@ impl Value for Command {
 
     fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
         let words = match &node.raw {
-            Raw::Text(text) | Raw::Loose(text) => match shlex::split(text) {
-                Some(words) => words,
-                None => return cx.refuse(&node.at, "a quote is not closed", "cannot be split into words"),
+            Raw::Text(text) | Raw::Loose(text) => match jackfield_hook_transports::words(text) {
+                Ok(words) => words,
+                Err(ProgramError::Unfinished(_)) => {
+                    return cx.refuse(&node.at, "a quote is not closed", "cannot be split into words");
+                }
+                Err(_) => Vec::new(),
             },
             _ => Vec::read(node, cx)?,
         };

@@ -1,31 +1,29 @@
 //! Checks of what a hook calls: that a program can be started, that a URL is one, that a file can be read.
 
+use super::kinds::Variable;
 use super::problem::{Severity, nearest};
 use super::source::At;
+use super::tables::HookTable;
 use super::value::Reading;
+use jackfield_hook_transports::{self as hook_transports, PlainHttp, UrlError};
 use rustix::fs::Access;
 use std::path::{Path, PathBuf};
-use url::{Host, Url};
 
-/// Finds the program: a path from where the setting stands, a bare name in `PATH`.
-pub(super) fn find(program: &mut String, at: &At, cx: &mut Reading) -> Option<()> {
-    if !program.contains('/') {
-        return find_in_path(program, at, cx);
-    }
+/// Where a program is looked for when neither the server nor the hook says so.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Finds the program: a path from where the setting stands, a bare name in its `PATH`.
+pub(super) fn find(program: &str, at: &At, keys: &HookTable, cx: &mut Reading) -> Option<()> {
     let path = cx.sources.resolve(at, program.as_ref());
-    check_executable(&path, at, cx)?;
-    *program = path.to_str().map(str::to_owned).unwrap_or_default();
-    Some(())
-}
-
-fn find_in_path(program: &str, at: &At, cx: &mut Reading) -> Option<()> {
-    let path = cx.environment.get("PATH").cloned().unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    if program.contains('/') {
+        return check_executable(&path, at, cx);
+    }
+    let search = search_path(keys, cx);
+    let folders: Vec<PathBuf> = std::env::split_paths(&search).collect();
     if folders.iter().map(|folder| folder.join(program)).any(|path| can_execute(&path)) {
         return Some(());
     }
-    let beside = cx.sources.resolve(at, program.as_ref());
-    let help = if beside.is_file() {
+    let help = if path.is_file() {
         Some(format!("did you mean `./{program}`? A name without a slash is looked up in PATH"))
     } else {
         let names: Vec<String> = folders.iter().flat_map(|folder| names_in(folder)).collect();
@@ -33,6 +31,17 @@ fn find_in_path(program: &str, at: &At, cx: &mut Reading) -> Option<()> {
     };
     cx.note(Severity::Error, at, format!("`{program}` is not in PATH"), "no such program", help);
     None
+}
+
+/// The `PATH` that the hook's programs will have.
+fn search_path(keys: &HookTable, cx: &Reading) -> String {
+    let set = keys.env.iter().rev().find_map(|entry| match entry {
+        Variable::Set(name, value) if name == "PATH" => Some(value.reveal().to_owned()),
+        Variable::Pass(name) if name == "PATH" => cx.environment.get("PATH").cloned(),
+        _ => None,
+    });
+    let own = || if keys.env_clear { None } else { cx.environment.get("PATH").cloned() };
+    set.or_else(own).unwrap_or_else(|| DEFAULT_PATH.to_owned())
 }
 
 fn check_executable(path: &Path, at: &At, cx: &mut Reading) -> Option<()> {
@@ -93,31 +102,20 @@ pub(super) fn check_readable(path: &Path, at: &At, cx: &mut Reading) -> Option<(
     }
 }
 
-/// Checks the URL of a webhook. `plain` says whether `http://` may leave this machine.
-pub(super) fn check_url(text: String, at: &At, plain: bool, cx: &mut Reading) -> Option<String> {
-    let url = match Url::parse(&text) {
-        Ok(url) => url,
-        Err(error) => return cx.refuse(at, "this is no URL", error.to_string()),
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        let title = format!("unknown scheme `{}`", url.scheme());
-        return cx.refuse_word(at, title, "must be `https` or `http`", url.scheme(), ["https", "http"]);
-    }
-    if url.scheme() == "http" && !plain && !is_loopback(&url) {
-        let label = "anybody on the way could read and answer";
-        let help =
-            Some("use https://, or allow it with `plain_http = true` (`--hook-plain-http`)".to_owned());
-        cx.note(Severity::Error, at, "`http://` beyond this machine", label, help);
-        return None;
-    }
-    Some(text)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+/// Checks the URL of a webhook.
+pub(super) fn check_url(text: String, at: &At, plain_http: PlainHttp, cx: &mut Reading) -> Option<String> {
+    match hook_transports::check_url(&text, plain_http) {
+        Ok(_) => Some(text),
+        Err(UrlError::Invalid(_)) => {
+            let scheme = text.split_once(':').map_or(text.as_str(), |(scheme, _)| scheme);
+            let label = "must begin with `https://` or `http://` and name a host";
+            cx.refuse_word(at, "this is no URL of a webhook", label, scheme, ["https", "http"])
+        }
+        Err(UrlError::PlainHttp(_)) => {
+            let label = "anybody on the way could read and answer";
+            let help = "use https://, or allow it with `plain_http = true` (`--hook-plain-http`)".to_owned();
+            cx.note(Severity::Error, at, "`http://` beyond this machine", label, Some(help));
+            None
+        }
     }
 }

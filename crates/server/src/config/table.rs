@@ -170,6 +170,12 @@ macro_rules! tables {
             $( $(#[doc = $doc])+ pub $field: $ty, )*
         }
 
+        impl Default for $name {
+            fn default() -> Self {
+                <Self as $crate::config::table::Table>::read(&Default::default(), &mut Default::default())
+            }
+        }
+
         impl $crate::config::table::Table for $name {
             const SPEC: $crate::config::table::TableSpec = $crate::config::table::TableSpec {
                 name: $table,

@@ -102,7 +102,7 @@ tables! {
         /// Addresses; `:1935` is all addresses of IPv6 and IPv4, port 0 any free port.
         listen: Vec<ListenAddr> = [":1935"] flag "listen",
         /// Chunk size of what the server sends, in bytes.
-        chunk_size: ByteSize = "4KiB" in 128 ..= 1048576 flag "chunk-size",
+        chunk_size: ByteSize = "4KiB" in 128 ..= 65536 flag "chunk-size",
         /// A client that has not ended its handshake by then is closed.
         handshake_timeout: Duration = "10s" in "100ms" ..= "1m",
         /// A publisher that sends nothing for so long is closed.

@@ -83,7 +83,7 @@ error: `chunk_size` is out of range
  --> j.toml:4:14
   |
 4 | chunk_size = \"2MiB\"
-  |              ^^^^^^ must be 128 to 1048576
+  |              ^^^^^^ must be 128 to 65536
 
 error: unknown table `hubb`
  --> j.toml:6:2
@@ -319,8 +319,14 @@ fn programs_and_urls_are_checked_before_the_start() {
         &format!("{on}run = \"./start.sh\"\nenv = [\"1A=b\"]"),
         "4:8: `1A` is no name of a variable (write it like `NAME`, `AWS_*` or `NAME=value`)",
     );
-    check_hook(&format!("{on}url = \"https//h\""), "3:7: this is no URL (relative URL without a base)");
-    check_hook(&format!("{on}url = \"htps://h\""), "3:7: unknown scheme `htps` (must be `https` or `http`)");
+    check_hook(
+        &format!("{on}url = \"https//h\""),
+        "3:7: this is no URL of a webhook (must begin with `https://` or `http://` and name a host)",
+    );
+    check_hook(
+        &format!("{on}url = \"htps://h\""),
+        "3:7: this is no URL of a webhook (must begin with `https://` or `http://` and name a host)",
+    );
     check_hook(
         &format!("{on}url = \"http://example.org\""),
         "3:7: `http://` beyond this machine (anybody on the way could read and answer)",
@@ -402,7 +408,7 @@ error: `chunk_size` is out of range
  --> environment:1:22
   |
 1 | JACKFIELD_CHUNK_SIZE=9
-  |                      ^ must be 128 to 1048576
+  |                      ^ must be 128 to 65536
 
 error: unknown variable `JACKFIELD_RTMP__LISTE`
  --> environment:1:1
@@ -440,7 +446,8 @@ fn hooks_of_flags_are_named_in_the_order_given_and_decide_questions() {
     assert_eq!(names, ["hook-1", "script-1", "webhook-1", "script-2"]);
     let Handler::Run { argv, .. } = &config.hook[1].handler else { panic!("a script runs") };
     assert_eq!(argv, &["/bin/true", "--verbose", "a b"]);
-    let decides: Vec<bool> = config.hook.iter().map(|hook| !hook.decide.is_empty()).collect();
+    let decides: Vec<bool> =
+        config.hook.iter().map(|hook| hook.mode == jackfield_hooks::Mode::Decide).collect();
     assert_eq!(decides, [false, false, true, true]);
     let Handler::Url(webhook) = &config.hook[2].handler else { panic!("a webhook posts") };
     assert_eq!(webhook.url, "http://localhost/x?a=b");

@@ -1,0 +1,197 @@
+//! The parts of a running server: how they are made, and in which order they end.
+
+use crate::config::{self, Colour, Config, Flags, TakeoverWord};
+use crate::hooks::{Hooks, dispatch_config};
+use crate::start::StartError;
+use jackfield_api::Health;
+use jackfield_bus::Bus;
+use jackfield_dispatch::{Dispatch, Transport};
+use jackfield_events::{EndReason, Masker};
+use jackfield_gate::Gate;
+use jackfield_hook_transports::Host;
+use jackfield_http::{HttpConfig, HttpServer};
+use jackfield_hub::{Hub, HubConfig, Takeover};
+use jackfield_net::outbound::Outbound;
+use jackfield_net::proxy::Networks;
+use jackfield_process::{Launcher, LauncherConfig};
+use jackfield_rtmp::ServerConfig;
+use jackfield_rtmp_server::{Deps, RtmpConfig, RtmpServer};
+use jackfield_runtime::{Tasks, clock};
+use jackfield_sessions::{ConnectionLimits, Connections};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Requests to webhooks under way at once, over all hooks: each holds a descriptor.
+const MAX_REQUESTS: usize = 1024;
+/// How long clients are given for their farewell.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long programs that are told to end are given before they are killed.
+const GRACE: Duration = Duration::from_secs(2);
+/// Descriptors for all that is no connection of a client.
+const SPARE_DESCRIPTORS: u64 = 2048;
+
+/// Everything that runs.
+pub(crate) struct Parts {
+    tasks: Tasks,
+    launcher: Launcher,
+    hooks: Hooks,
+    dispatch: Dispatch,
+    hub: Hub,
+    rtmp: jackfield_rtmp_server::Running,
+    http: HttpServer,
+    health: Health,
+    config: Config,
+}
+
+impl Parts {
+    /// Builds and starts everything; the listeners come last.
+    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+        let tasks = Tasks::new();
+        // Before anything takes memory or descriptors: its programs inherit neither.
+        let launcher = Launcher::start(LauncherConfig::default(), &tasks).await?;
+        raise_descriptors(config);
+        for line in config.warnings.lines() {
+            tracing::warn!("Configuration: {line}");
+        }
+        let masker = Masker::new(&config.security.secret_params);
+        let bus = Bus::new(&node_name(config), masker.clone());
+        let dispatch = Dispatch::new(dispatch_config(config), masker, &tasks);
+        let user_agent = concat!("jackfield/", env!("CARGO_PKG_VERSION"));
+        let outbound = Outbound::new(MAX_REQUESTS, user_agent);
+        let host = Host { launcher: launcher.clone(), outbound, tasks: tasks.clone() };
+        let mut hooks = Hooks::new(dispatch.clone(), bus.clone(), host);
+        hooks.replace(config)?;
+
+        let (hub, minter) = Hub::new(hub_config(config), bus.clone(), tasks.clone());
+        let gate = Gate::new(dispatch.clone(), hub.clone(), minter, bus.clone(), takeover(config));
+        let connections = Connections::new(bus, connection_limits(config));
+        let health = Health::default();
+        let http = HttpServer::start(http_config(config), jackfield_api::routes(health.clone()), &tasks)?;
+        let deps = Deps { gate, hub: hub.clone(), connections, tasks: tasks.clone() };
+        let rtmp = RtmpServer::start(rtmp_config(config), deps)?;
+        Ok(Self { tasks, launcher, hooks, dispatch, hub, rtmp, http, health, config: config.clone() })
+    }
+
+    /// Reads the configuration again and replaces the hooks. A bad one changes nothing.
+    pub(crate) fn reload(&mut self, flags: &Flags) {
+        let config = match Config::load(flags, config::environment()) {
+            Ok(config) => config,
+            Err(problems) => {
+                tracing::error!(
+                    problems = problems.count(),
+                    "The configuration is not valid, the former hooks stay\n{}",
+                    problems.render(Colour::No)
+                );
+                return;
+            }
+        };
+        for line in config.warnings.lines() {
+            tracing::warn!("Configuration: {line}");
+        }
+        if let Err(error) = self.hooks.replace(&config) {
+            tracing::error!(%error, "A hook cannot be made, the former hooks stay");
+            return;
+        }
+        for table in self.config.tables_that_differ(&config) {
+            tracing::warn!(table, "Changes of this table need a restart");
+        }
+        tracing::info!(hooks = config.hook.len(), "The hooks have been replaced");
+    }
+
+    /// Stops in order: no more clients, the events of their end, the hooks of these, what programs are left.
+    pub(crate) async fn stop(self, drain_timeout: Duration) {
+        self.health.drain();
+        let left = self.rtmp.stop(clock::now().after(FAREWELL)).await;
+        if left > 0 {
+            tracing::warn!(left, "Some connections did not end in time");
+        }
+        let stopped = clock::until(clock::now().after(FAREWELL), self.hub.stop(EndReason::ServerShutdown));
+        if stopped.await.is_none() {
+            tracing::error!("Some streams did not end in time: their stop events are lost");
+        }
+        let deadline = clock::now().after(drain_timeout);
+        self.dispatch.drain(deadline).await;
+        for stdio in self.hooks.fed() {
+            stdio.drain(deadline).await;
+        }
+        if let Err(error) = self.launcher.stop(GRACE).await {
+            tracing::error!(%error, "Some programs could not be ended");
+        }
+        self.http.stop(clock::now().after(GRACE)).await;
+        self.tasks.stop(clock::now().after(GRACE)).await;
+    }
+}
+
+/// Room for every connection that the configuration allows, or a word that there is none.
+fn raise_descriptors(config: &Config) {
+    let wanted =
+        u64::try_from(config.server.max_connections).unwrap_or(u64::MAX).saturating_add(SPARE_DESCRIPTORS);
+    match jackfield_net::raise_descriptor_limit() {
+        Ok(Some(limit)) if limit < wanted => {
+            tracing::warn!(limit, wanted, "The descriptor limit is too low for max_connections");
+        }
+        Ok(limit) => tracing::debug!(limit, "Raised the descriptor limit"),
+        Err(error) => tracing::warn!(%error, "Cannot raise the descriptor limit"),
+    }
+}
+
+fn node_name(config: &Config) -> String {
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    config.server.node.clone().unwrap_or_else(host)
+}
+
+fn networks(config: &Config) -> Networks {
+    config.security.trusted_proxies.iter().map(|proxy| proxy.network).collect()
+}
+
+fn connection_limits(config: &Config) -> ConnectionLimits {
+    let proxies = networks(config);
+    ConnectionLimits {
+        max_total: config.server.max_connections,
+        max_per_address: config.server.max_connections_per_address,
+        exempt: Arc::new(move |address| proxies.contains(address)),
+    }
+}
+
+fn hub_config(config: &Config) -> HubConfig {
+    let hub = &config.hub;
+    HubConfig {
+        queue_bytes: usize::try_from(hub.queue_bytes.0).unwrap_or(usize::MAX),
+        queue: Duration::from_millis(hub.queue_ms),
+        slow: Duration::from_millis(hub.slow_ms),
+        max_latency: Duration::from_millis(hub.max_latency_ms),
+        wait: Duration::from_millis(hub.wait_ms),
+        resume: Duration::from_millis(hub.resume_ms),
+        ..HubConfig::default()
+    }
+}
+
+fn takeover(config: &Config) -> Takeover {
+    match config.hub.takeover {
+        TakeoverWord::Stale => Takeover::Stale,
+        TakeoverWord::Refuse => Takeover::Refuse,
+        TakeoverWord::Replace => Takeover::Replace,
+    }
+}
+
+fn http_config(config: &Config) -> HttpConfig {
+    HttpConfig {
+        listen: config.http.listen.0.clone(),
+        header_timeout: config.http.header_timeout,
+        max_connections: config.http.max_connections,
+    }
+}
+
+fn rtmp_config(config: &Config) -> RtmpConfig {
+    RtmpConfig {
+        listen: config.rtmp.listen.clone(),
+        session: ServerConfig {
+            chunk_size: u32::try_from(config.rtmp.chunk_size.0).unwrap_or(u32::MAX),
+            handshake_timeout: config.rtmp.handshake_timeout,
+            publisher_silence: config.rtmp.publish_timeout,
+            ..ServerConfig::default()
+        },
+        trusted_proxies: networks(config),
+        ..RtmpConfig::default()
+    }
+}

@@ -1,0 +1,72 @@
+//! The server's life: load, start, run until a signal, stop.
+
+use crate::config::{self, Config, Flags, Problems};
+use crate::hooks::HookError;
+use crate::logging;
+use crate::parts::Parts;
+use crate::signals::{Signal, Signals};
+use jackfield_net::BindError;
+use jackfield_process::StartError as HelperError;
+
+/// A server with a checked configuration, not yet started.
+#[derive(Debug)]
+pub struct Server {
+    flags: Flags,
+    config: Config,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The runtime could not be built, or signals not be waited for.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The helper that starts programs.
+    #[error("cannot start the helper process: {0}")]
+    Helper(#[from] HelperError),
+    /// A hook's handler.
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    /// A listener.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+impl Server {
+    /// Reads flags, environment and file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(flags: Flags) -> Result<Self, Problems> {
+        let config = Config::load(&flags, config::environment())?;
+        Ok(Self { flags, config })
+    }
+
+    /// Runs until a signal stops it.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs any more.
+    pub fn run(self) -> Result<(), StartError> {
+        logging::start(&self.config.server);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(self.serve());
+        // What still runs is given up: a second signal, or a reader that never reads.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn serve(self) -> Result<(), StartError> {
+        let mut signals = Signals::new()?;
+        let mut parts = Parts::start(&self.config).await?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "Jackfield is up");
+        while signals.next().await == Signal::Reload {
+            parts.reload(&self.flags);
+        }
+        tracing::info!("Jackfield stops; a second signal ends it at once");
+        tokio::select! {
+            () = parts.stop(self.config.server.drain_timeout) => tracing::info!("Jackfield has stopped"),
+            () = signals.second() => tracing::warn!("Ended at once by a second signal"),
+        }
+        Ok(())
+    }
+}
