@@ -10,8 +10,17 @@ use std::time::Duration;
 pub struct Event(Value);
 
 impl Event {
+    /// Wraps an envelope.
+    #[cfg(test)]
+    pub(crate) fn new(envelope: Value) -> Self {
+        Self(envelope)
+    }
+
     /// Reads one line of standard output, with or without the prefix that processors look for.
-    fn parse(line: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(line: &str) -> Result<Self> {
         let json = line.strip_prefix("RTMP_EVENT: ").unwrap_or(line);
         let value: Value = serde_json::from_str(json).with_context(|| format!("no event: {line}"))?;
         value

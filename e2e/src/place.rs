@@ -14,7 +14,10 @@ fn build() -> Result<PathBuf> {
 }
 
 /// The server's binary: `JACKFIELD_BIN`, else the one of this build.
-pub(crate) fn server() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not built.
+pub fn server() -> Result<PathBuf> {
     let path = match std::env::var_os("JACKFIELD_BIN") {
         Some(path) => PathBuf::from(path),
         None => build()?.join("jackfield"),

@@ -1,7 +1,10 @@
 //! What `/proc` tells of the server: its descriptors, its memory, its children.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// A look at all processes of the machine.
 #[derive(Debug)]
@@ -78,6 +81,29 @@ fn stat(pid: u32) -> Option<Process> {
     Some(Process { parent, group, name: name.to_owned(), state })
 }
 
+/// Waits until a process has ended, anybody's; one that is gone already has.
+///
+/// # Errors
+/// When it still runs after `within`.
+pub fn wait_end(pid: u32, within: Duration) -> Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no process id")?;
+    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        pidfd => pidfd.context("pidfd_open")?,
+    };
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).context("deadline")?;
+        // pidfd_open(2): the descriptor becomes readable when the process has ended.
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) if left.is_zero() => bail!("process {pid:?} did not end within {within:?}"),
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            result => return result.map(drop).context("poll"),
+        }
+    }
+}
+
 /// How many descriptors the process has open.
 pub(crate) fn descriptors(pid: u32) -> Result<usize> {
     let path = format!("/proc/{pid}/fd");
@@ -114,8 +140,11 @@ mod tests {
         let me = std::process::id();
         let now = Processes::now().unwrap();
         assert!(now.lives(me) && now.below(me).contains(&child.id()));
+        assert!(wait_end(child.id(), Duration::from_millis(1)).is_err());
         child.kill().unwrap();
+        wait_end(child.id(), crate::SOON).unwrap();
         child.wait().unwrap();
+        wait_end(child.id(), crate::SOON).unwrap();
         assert!(!Processes::now().unwrap().lives(child.id()));
         assert!(resident_kib(me).unwrap() > 100);
         assert!(descriptors(me).unwrap() >= 3 && threads(me).unwrap() >= 1);

@@ -128,6 +128,32 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started, or still runs after `within`.
+    pub fn run(self, within: Duration) -> Result<Finished> {
+        let mut running = self.start()?;
+        let status = running.wait(within)?;
+        running.stdout.wait_closed("standard output", within)?;
+        running.stderr.wait_closed("standard error", within)?;
+        let text = |journal: &Journal<String>| journal.all().join("\n");
+        Ok(Finished { code: status.code(), stdout: text(&running.stdout), stderr: text(&running.stderr) })
+    }
+}
+
+/// What a program that has ended leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// All that it printed, without the last newline.
+    pub stdout: String,
+    /// All that it said on standard error.
+    pub stderr: String,
+}
+
 // The readers are not joined: a program that the tested one left behind may hold the pipe for as long as it likes.
 fn read_lines(pipe: impl Read + Send + 'static, into: Journal<String>) {
     std::thread::spawn(move || {
