@@ -52,7 +52,7 @@ struct Asking<H> {
 }
 
 /// Whether a hook's call can be sent now.
-pub(super) enum Room {
+enum Room {
     Now,
     /// When a call ends, or at that time.
     Later(Option<Mono>),
@@ -108,8 +108,9 @@ impl<H: Clone> Core<H> {
                 continue;
             }
             let hook = head.hook;
-            let waiting = self.slots.get(&hook).map_or(0, |slot| slot.asking.len());
-            match self.room_for_question(hook, &configured) {
+            let (waiting, most) =
+                self.slots.get(&hook).map_or((0, 1), |slot| (slot.asking.len(), slot.spec().queue.max(1)));
+            match self.room_for_question(hook) {
                 Room::Refused => {
                     let open = failure(Outcome::BreakerOpen, "the hook is left alone for a while");
                     self.refuse(id, head, &configured, &open);
@@ -119,7 +120,7 @@ impl<H: Clone> Core<H> {
                     let full = failure(Outcome::Overload, "");
                     self.settle(head, None, Ending::failed(&full));
                 }
-                _ if waiting >= configured.spec.queue.max(1) => {
+                _ if waiting >= most => {
                     let full = failure(Outcome::Overload, "the hook's queue is full");
                     self.refuse(id, head, &configured, &full);
                 }
@@ -166,14 +167,15 @@ impl<H: Clone> Core<H> {
         ))
     }
 
-    /// Whether this hook can take a question's call now.
-    pub(super) fn room_for_question(&self, hook: HookId, configured: &Configured<H>) -> Room {
+    /// Whether this hook can take a question's call now. Its limits are those of today, whatever plan the
+    /// question has.
+    fn room_for_question(&self, hook: HookId) -> Room {
         let Some(slot) = self.slots.get(&hook) else { return Room::Refused };
         let disabled = slot.life == Life::Disabled && !self.is(Mutation::DisabledCalled);
         if disabled || !slot.breaker.admits(self.now) {
             return Room::Refused;
         }
-        let most = configured.spec.concurrency.max(1);
+        let most = slot.spec().concurrency.max(1);
         if slot.questions_out >= most && !self.is(Mutation::ConcurrencyIgnored) {
             return Room::Later(None);
         }
@@ -227,8 +229,7 @@ impl<H: Clone> Core<H> {
     /// Starts or refuses the questions that wait for this hook, in order, as far as there is room.
     pub(super) fn serve_questions(&mut self, hook: HookId) {
         while let Some(id) = self.slots.get(&hook).and_then(|slot| slot.asking.front().copied()) {
-            let Some(Question { stage: Stage::Asking(asking), .. }) = self.questions.get(&id) else { return };
-            match self.room_for_question(hook, &asking.configured) {
+            match self.room_for_question(hook) {
                 Room::Later(Some(at)) => return self.wake_at(hook, at),
                 Room::Later(None) => return,
                 Room::Now => {

@@ -15,7 +15,8 @@ impl<H: Clone> Core<H> {
     ///
     /// A hook of the same name goes on with its queue, breaker and counters, and is enabled again. One
     /// that is gone loses its notices, counted, and its calls of notices are cancelled. A question goes
-    /// on under the configuration that it started with. Of two hooks of one name the first counts: the
+    /// on under the configuration that it started with: its chain, timeouts, policies and handlers; what a
+    /// hook may be given at once is today's. Of two hooks of one name the first counts: the
     /// configuration refuses such.
     pub fn replace_hooks(&mut self, now: Mono, hooks: Vec<(HookSpec, H)>) {
         self.advance(now);

@@ -34,8 +34,9 @@ impl<H: Clone> Core<H> {
         let order: Vec<HookId> = after.chain(self.active.range(..=self.last_turn)).copied().collect();
         for hook in order {
             match self.may_start_notice(hook) {
-                Ok(()) => {
-                    if !self.is(Mutation::TurnsUnfair) {
+                Ok(share) => {
+                    // Hooks with room of their own take none of the others' and so no turn.
+                    if share == NoticeShare::Shared && !self.is(Mutation::TurnsUnfair) {
                         self.last_turn = hook;
                     }
                     self.start_notice(hook);
@@ -50,7 +51,7 @@ impl<H: Clone> Core<H> {
         false
     }
 
-    fn may_start_notice(&mut self, hook: HookId) -> Result<(), Idle> {
+    fn may_start_notice(&mut self, hook: HookId) -> Result<NoticeShare, Idle> {
         let ignored = |mutation| self.mutation == Some(mutation);
         let slot = self.slots.get(&hook).ok_or(Idle::Own)?;
         let most = slot.spec().concurrency.max(1);
@@ -59,8 +60,11 @@ impl<H: Clone> Core<H> {
         if slot.ready.is_empty() || full || dead {
             return Err(Idle::Own);
         }
-        let shares = slot.spec().notice_share == NoticeShare::Shared;
-        if shares && self.shared_out >= self.notice_concurrency && !ignored(Mutation::SharedLimitIgnored) {
+        let share = slot.spec().notice_share;
+        if share == NoticeShare::Shared
+            && self.shared_out >= self.notice_concurrency
+            && !ignored(Mutation::SharedLimitIgnored)
+        {
             return Err(Idle::SharedLimit);
         }
         if !slot.breaker.admits(self.now) {
@@ -74,7 +78,7 @@ impl<H: Clone> Core<H> {
                 self.wake_at(hook, at);
                 Err(Idle::Own)
             }
-            _ => Ok(()),
+            _ => Ok(share),
         }
     }
 
