@@ -97,7 +97,7 @@ impl Gate {
     /// [`Refusal`]. Cancel-safe: dropping the future takes the question back.
     pub async fn connection(&self, connection: &Connection, ask: ConnectionAsk) -> Result<(), Refusal> {
         let peer = connection.peer();
-        let question = || AuthorizeConnection {
+        let question = |_failopen| AuthorizeConnection {
             client_ip: peer.client.ip(),
             client_port: peer.client.port(),
             server_ip: peer.server.ip(),
@@ -115,18 +115,18 @@ impl Gate {
         Ok(())
     }
 
-    /// Asks one question, if a hook wants it. Returns the key that a hook put in place of the asked one,
-    /// and adds hooks that failed and let it through to `failopen`.
+    /// Asks one question, if a hook wants it. `failopen` goes into it, and hooks that fail now and let it
+    /// through are added. Returns the key that a hook put in place of the asked one.
     async fn ask<F: Fact>(
         &self,
         scope: &Scope,
-        question: impl FnOnce() -> F,
+        question: impl FnOnce(Vec<Text>) -> F,
         failopen: &mut Vec<Text>,
     ) -> Result<Option<StreamKey>, Refusal> {
         if !self.0.dispatch.wants(F::TYPE) {
             return Ok(None);
         }
-        let event = self.0.bus.question(scope, &question());
+        let event = self.0.bus.question(scope, &question(failopen.clone()));
         match self.0.dispatch.ask(event).await {
             Verdict::Allow { key, failopen: failed, tags: _ } => {
                 for hook in failed {

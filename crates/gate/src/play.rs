@@ -41,7 +41,7 @@ impl Gate {
         scope.session_id = Some(connection.next_session_id());
         scope.stream_key = Some(asked.key.clone());
         let peer = connection.peer();
-        let question = || {
+        let question = |failopen| {
             let (app, stream_name) = names(&asked.key);
             ResolvePlay {
                 app,
@@ -53,7 +53,7 @@ impl Gate {
                 page_url: asked.page_url.clone(),
                 flash_ver: asked.flash_ver.clone(),
                 query: asked.query.clone(),
-                failopen: connection.failopen().to_vec(),
+                failopen,
             }
         };
         let mut failopen = connection.failopen().to_vec();
@@ -75,8 +75,7 @@ impl Gate {
         let ResolvedPlay { asked, key, scope, mut failopen } = resolved;
         let peer = connection.peer();
         let (app, stream_name) = names(&key);
-        let asked_failopen = failopen.clone();
-        let question = || AuthorizePlay {
+        let question = |failopen| AuthorizePlay {
             app: app.clone(),
             stream_name: stream_name.clone(),
             client_ip: peer.client.ip(),
@@ -86,7 +85,7 @@ impl Gate {
             page_url: asked.page_url.clone(),
             flash_ver: asked.flash_ver.clone(),
             query: asked.query.clone(),
-            failopen: asked_failopen,
+            failopen,
         };
         self.ask(&scope, question, &mut failopen).await?;
         let query = mask_query(&asked.query, &asked.key, &key);

@@ -41,7 +41,7 @@ impl Gate {
         scope.session_id = Some(connection.next_session_id());
         scope.stream_key = Some(asked.key.clone());
         let peer = connection.peer();
-        let question = || {
+        let question = |failopen| {
             let (app, stream_name) = names(&asked.key);
             ResolvePublish {
                 app,
@@ -54,7 +54,7 @@ impl Gate {
                 page_url: asked.page_url.clone(),
                 flash_ver: asked.flash_ver.clone(),
                 query: asked.query.clone(),
-                failopen: connection.failopen().to_vec(),
+                failopen,
             }
         };
         let mut failopen = connection.failopen().to_vec();
@@ -83,8 +83,7 @@ impl Gate {
         let ResolvedPublish { asked, key, scope, mut failopen } = resolved;
         let peer = connection.peer();
         let (app, stream_name) = names(&key);
-        let asked_failopen = failopen.clone();
-        let question = || AuthorizePublish {
+        let question = |failopen| AuthorizePublish {
             app: app.clone(),
             stream_name: stream_name.clone(),
             publish_type: asked.publish_type,
@@ -95,7 +94,7 @@ impl Gate {
             page_url: asked.page_url.clone(),
             flash_ver: asked.flash_ver.clone(),
             query: asked.query.clone(),
-            failopen: asked_failopen,
+            failopen,
         };
         self.ask(&scope, question, &mut failopen).await?;
         // The key that the client sent is often its secret: after a rename no notice carries it.
