@@ -77,6 +77,8 @@ impl Stream {
                     Retired::No => continue,
                 }
             }
+            // A publisher that always has something must not keep the thread.
+            tokio::task::consume_budget().await;
             let until = self.deadline();
             tokio::select! {
                 () = self.entry.inbox.filled() => {}

@@ -2,7 +2,7 @@
 
 use crate::kit::{Kit, Viewer, config, data, key, keyframe, picture, send, settle, sound, video_track};
 use jackfield_hub::{HubConfig, Paused, Publisher, Wanted};
-use jackfield_media::TrackKind;
+use jackfield_media::{FrameClass, TrackKind};
 use jackfield_runtime::clock;
 use std::time::Duration;
 
@@ -29,6 +29,21 @@ async fn a_late_joiner_gets_configurations_and_the_last_group_in_one_batch() {
     assert_eq!(viewer.take(), ["Dc2000 Vc2000 Ac2000 V2000 a2005 v2040"]);
     send(&publisher, vec![picture(2080)]).await;
     assert_eq!(viewer.take(), ["v2080"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn signals_reach_those_who_are_there_and_no_late_joiner() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = kit.publish(&key()).await;
+    let [early, late] = [Viewer::default(), Viewer::default()];
+    let _early = kit.play(&key(), &early).await;
+    let mut signal = picture(40);
+    signal.class = FrameClass::Signal;
+    send(&publisher, vec![keyframe(0)]).await;
+    send(&publisher, vec![signal, picture(80)]).await;
+    let _late = kit.play(&key(), &late).await;
+    assert_eq!(early.take(), ["V0", "v40 v80"]);
+    assert_eq!(late.take(), ["V0 v80"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -272,6 +272,24 @@ async fn a_stop_ends_all_and_takes_in_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_publish_that_nobody_waits_for_leaves_again() {
+    let kit = Kit::new(HubConfig::default());
+    {
+        let key = key();
+        let mut publish = std::pin::pin!(kit.publish(&key));
+        // Polled once, the hub is asked; then the client is gone.
+        tokio::select! {
+            biased;
+            _ = &mut publish => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+    settle().await;
+    assert_eq!(kit.told().last().unwrap(), "stream_delete client_disconnect");
+    kit.check_pairs();
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_are_listed_as_they_are() {
     let kit = Kit::new(HubConfig::default());
     let publisher = kit.publish(&key()).await;

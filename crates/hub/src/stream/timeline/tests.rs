@@ -115,3 +115,35 @@ fn hostile_time_stamps_do_not_overflow() {
         clock = clock.after(Duration::from_millis(40));
     }
 }
+
+#[test]
+fn whatever_is_sent_no_track_ever_goes_back() {
+    let mut dice = 7_u64;
+    let mut roll = |sides: i64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        i64::try_from(dice >> 1).unwrap() % sides
+    };
+    let mut line = Timeline::default();
+    let (mut clock, mut sent, mut seen) = (Mono::ZERO, [0_i64; 2], [i64::MIN; 2]);
+    for _ in 0..100_000 {
+        let at = usize::try_from(roll(2)).unwrap();
+        sent[at] += match roll(100) {
+            0 => roll(2_000_000) - 1_000_000,
+            1 => -roll(300),
+            _ => 20 + roll(3),
+        };
+        if roll(5000) == 0 {
+            line.new_session();
+        }
+        clock = clock.after(Duration::from_millis(u64::try_from(roll(30)).unwrap()));
+        let mut frame = frame([A, V][at], sent[at]);
+        line.place(clock, &mut frame);
+        assert!(frame.dts.as_ms() >= seen[at], "{} after {}", frame.dts.as_ms(), seen[at]);
+        seen[at] = frame.dts.as_ms();
+    }
+    // A jump costs at most its bound of viewers' time, so the line stays near local time.
+    let lived = millis(clock.since(Mono::ZERO));
+    assert!((lived / 2..lived * 20).contains(&seen[0]), "{} in {lived}", seen[0]);
+}
