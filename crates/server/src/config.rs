@@ -17,7 +17,7 @@ mod tables;
 mod tests;
 mod value;
 
-pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, ProgramPlace, Webhook};
+pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, Webhook};
 pub use kinds::{Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
 pub use kinds::{SecretRef, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};

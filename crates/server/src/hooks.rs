@@ -1,13 +1,13 @@
 //! Configured hooks as hooks of the engine: at the start, and again at each reload.
 
-use crate::config::{self, Config, Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, ProgramPlace};
+use crate::config::{self, Config, Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace};
 use crate::config::{StdinWord, StdioForm, StdioTarget as TargetWord, Variable, Webhook};
 use jackfield_bus::{Bus, Sink};
 use jackfield_dispatch::{Dispatch, DispatchConfig, Transport};
 use jackfield_events::{Event, EventSet, EventType};
 use jackfield_hook_transports::{self as transports, ConfigError, DenialLine, EnvEntry, Host, Inherit};
 use jackfield_hook_transports::{ProgramConfig, RunConfig, Secret, StdinOf, Stdio, StdioConfig, StdioFormat};
-use jackfield_hook_transports::{StdioTarget, UrlConfig};
+use jackfield_hook_transports::{StdioTarget, UrlConfig, WorkerConfig};
 use jackfield_hooks::{HookSpec, Mode, NoticeShare, Retries, Selector};
 use std::sync::Arc;
 
@@ -130,7 +130,11 @@ impl Hooks {
                 };
                 transports::run(run, &self.host)?
             }
-            Handler::Worker { .. } => return Err(ConfigError::Program(transports::ProgramError::Empty)),
+            Handler::Worker { argv, place, pool } => {
+                let PoolSize { min, max, queue, max_requests } = *pool;
+                let program = program(hook, argv, place);
+                transports::worker(WorkerConfig { program, min, max, queue, max_requests }, &self.host)?
+            }
             Handler::Url(webhook) => transports::url(url_config(webhook), &self.host)?,
             Handler::Stdio { target, form } => {
                 let to = match target {

@@ -27,6 +27,8 @@ const MAX_REQUESTS: usize = 1024;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long programs that are told to end are given before they are killed.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long tasks that have nothing to do any more are waited for.
+const LEFT_OVER: Duration = Duration::from_millis(500);
 /// Descriptors for all that is no connection of a client.
 const SPARE_DESCRIPTORS: u64 = 2048;
 
@@ -49,7 +51,7 @@ impl Parts {
         let tasks = Tasks::new();
         // Before anything takes memory or descriptors: its programs inherit neither.
         let launcher = Launcher::start(LauncherConfig::default(), &tasks).await?;
-        raise_descriptors(config);
+        let max_connections = room_for_connections(config);
         for line in config.warnings.lines() {
             tracing::warn!("Configuration: {line}");
         }
@@ -64,7 +66,7 @@ impl Parts {
 
         let (hub, minter) = Hub::new(hub_config(config), bus.clone(), tasks.clone());
         let gate = Gate::new(dispatch.clone(), hub.clone(), minter, bus.clone(), takeover(config));
-        let connections = Connections::new(bus, connection_limits(config));
+        let connections = Connections::new(bus, connection_limits(config, max_connections));
         let health = Health::default();
         let http = HttpServer::start(http_config(config), jackfield_api::routes(health.clone()), &tasks)?;
         let deps = Deps { gate, hub: hub.clone(), connections, tasks: tasks.clone() };
@@ -118,21 +120,27 @@ impl Parts {
             tracing::error!(%error, "Some programs could not be ended");
         }
         self.http.stop(clock::now().after(GRACE)).await;
-        self.tasks.stop(clock::now().after(GRACE)).await;
+        self.tasks.stop(clock::now().after(LEFT_OVER)).await;
     }
 }
 
-/// Room for every connection that the configuration allows, or a word that there is none.
-fn raise_descriptors(config: &Config) {
-    let wanted =
-        u64::try_from(config.server.max_connections).unwrap_or(u64::MAX).saturating_add(SPARE_DESCRIPTORS);
-    match jackfield_net::raise_descriptor_limit() {
-        Ok(Some(limit)) if limit < wanted => {
-            tracing::warn!(limit, wanted, "The descriptor limit is too low for max_connections");
+/// Raises the descriptor limit, and says how many connections fit under it: one that finds no descriptor
+/// would wait in the kernel, unseen.
+fn room_for_connections(config: &Config) -> usize {
+    let wanted = config.server.max_connections;
+    let limit = match jackfield_net::raise_descriptor_limit() {
+        Ok(None) => return wanted,
+        Ok(Some(limit)) => limit,
+        Err(error) => {
+            tracing::warn!(%error, "Cannot raise the descriptor limit");
+            return wanted;
         }
-        Ok(limit) => tracing::debug!(limit, "Raised the descriptor limit"),
-        Err(error) => tracing::warn!(%error, "Cannot raise the descriptor limit"),
+    };
+    let room = usize::try_from(limit - SPARE_DESCRIPTORS.min(limit / 4)).unwrap_or(usize::MAX);
+    if room < wanted {
+        tracing::info!(limit, connections = room, "The descriptor limit bounds the connections");
     }
+    room.min(wanted)
 }
 
 fn node_name(config: &Config) -> String {
@@ -144,10 +152,10 @@ fn networks(config: &Config) -> Networks {
     config.security.trusted_proxies.iter().map(|proxy| proxy.network).collect()
 }
 
-fn connection_limits(config: &Config) -> ConnectionLimits {
+fn connection_limits(config: &Config, max_total: usize) -> ConnectionLimits {
     let proxies = networks(config);
     ConnectionLimits {
-        max_total: config.server.max_connections,
+        max_total,
         max_per_address: config.server.max_connections_per_address,
         exempt: Arc::new(move |address| proxies.contains(address)),
     }

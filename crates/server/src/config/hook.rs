@@ -12,6 +12,7 @@ use jackfield_hook_transports::PlainHttp;
 use jackfield_hooks::{Mode, Selector};
 use jackfield_media::StreamKey;
 use jackfield_process::User;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 /// A checked hook.
@@ -62,6 +63,8 @@ pub enum Handler {
         argv: Vec<String>,
         /// Where and as whom they run.
         place: ProgramPlace,
+        /// How many there are.
+        pool: PoolSize,
     },
     /// A webhook.
     Url(Webhook),
@@ -72,6 +75,19 @@ pub enum Handler {
         /// In which form.
         form: StdioForm,
     },
+}
+
+/// How many processes a worker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Always.
+    pub min: usize,
+    /// At most.
+    pub max: usize,
+    /// Requests that may wait for one.
+    pub queue: usize,
+    /// Requests after which a process is replaced.
+    pub max_requests: Option<NonZeroU64>,
 }
 
 /// Where and as whom a program runs.
@@ -149,7 +165,7 @@ const ONLY_FOR: [(&str, &[&str]); 16] = [
     ("format", &["stdio"]),
 ];
 
-/// Reads and checks one hook. `position` counts from 1; `plain_http` is what `[hooks]` says for flags.
+/// Reads and checks one hook. `position` counts from 1; `plain_http` is what `[hooks]` says for all.
 pub(super) fn read(
     given: &Given,
     position: usize,
@@ -167,7 +183,7 @@ pub(super) fn read(
     let on_error = on_error_of(&keys, given, on, cx);
     let mode = mode_of(&keys, given, on, handler, cx);
     let streams = streams_of(given, on, cx);
-    keys.plain_http |= plain_http && origin == HookOrigin::Flag;
+    keys.plain_http |= plain_http;
     let handler = handler.and_then(|handler| read_handler(handler, &keys, given, cx));
     let after = cx.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let hook = Hook { name, on, mode, streams, handler: handler?, on_error, origin, keys };
@@ -316,13 +332,13 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
             let place = place(keys, given, &at, cx);
             program::find(argv.first()?, &at, keys, cx)?;
             argv.extend(keys.args.iter().cloned());
-            if let (Some(min), Some(max)) = (keys.min, keys.max)
-                && min > max
-            {
-                let at = given.value("min")?.at.clone();
-                return cx.refuse(&at, "`min` is above `max`", format!("must be at most {max}"));
+            let (min, max) = (keys.min, keys.max);
+            if let (Some(value), true) = (given.value("min"), min > max && given.value("max").is_some()) {
+                return cx.refuse(&value.at, "`min` is above `max`", format!("must be at most {max}"));
             }
-            Some(Handler::Worker { argv, place: place? })
+            let max_requests = keys.max_requests.and_then(NonZeroU64::new);
+            let pool = PoolSize { min, max: max.max(min), queue: keys.queue, max_requests };
+            Some(Handler::Worker { argv, place: place?, pool })
         }
         "url" => webhook(keys.url.clone()?.0, &at, keys, given, cx).map(Handler::Url),
         _ => Some(Handler::Stdio { target: keys.stdio?, form: keys.format.unwrap_or(StdioForm::Json) }),

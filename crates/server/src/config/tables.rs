@@ -158,7 +158,7 @@ tables! {
         question_budget: Duration = "5s" in "10ms" ..= "5m",
         /// Writes every notice to standard output: `json` (`RTMP_EVENT: {…}`), `ndjson` (`{…}`) or `env`.
         stdio_format: Option<StdioForm> = none like "json" flag "hook-stdio-format",
-        /// Allows `http://` beyond this machine for webhooks of flags.
+        /// Allows `http://` beyond this machine for all webhooks.
         plain_http: bool = false flag "hook-plain-http",
     }
 
@@ -210,9 +210,9 @@ tables! {
         /// How often a failed notice is tried again. If absent, `run` only after exit code 75, others 9 times.
         retries: Option<u32> = none like 3 in 0 ..= 9,
         /// `worker` only: processes that are always there.
-        min: Option<usize> = none like 1 in 0 ..= 1000,
-        /// `worker` only: processes at most.
-        max: Option<usize> = none like 4 in 1 ..= 1000,
+        min: usize = 1 in 0 ..= 1000,
+        /// `worker` only: processes at most; never fewer than `min`.
+        max: usize = 4 in 1 ..= 1000,
         /// `worker` only: a process is replaced after so many.
         max_requests: Option<u64> = none like 10000 in 1 ..= 1000000000,
         /// `url` only: more headers; values may be `env:NAME` or `file:PATH`.
