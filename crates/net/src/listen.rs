@@ -115,7 +115,7 @@ impl Listener {
 
     /// Tells the log that this listener is up, in the form that people and tests wait for.
     pub fn log_listening(&self, proto: &str) {
-        tracing::info!(proto, addr = %self.local, "Listening");
+        tracing::info!(%proto, addr = %self.local, "Listening");
     }
 
     /// The next connection. Errors of a single connection are passed over; when descriptors or memory
