@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 /// All streams of this node. Clones are the same hub.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(pub(crate) Arc<Inner>);
 
 /// What streams share.
 pub(crate) struct Inner {

@@ -164,28 +164,24 @@ impl Inbox {
         self.filled.notified().await;
     }
 
-    /// Closes it if no command waits: whoever comes later must look for another stream.
-    pub(crate) fn close_unless_wanted(&self) -> Result<(), StillWanted> {
-        let mut lists = self.lists();
-        if !lists.work.commands.is_empty() {
-            return Err(StillWanted);
-        }
-        lists.closed = true;
-        let rest = std::mem::take(&mut lists.work);
-        drop(lists);
-        drop(rest);
-        self.drained.notify_waiters();
-        Ok(())
+    /// Closes it if no command waits: whoever comes later must look for another stream. Returns what is
+    /// left over, so that the caller drops it outside of its own lock.
+    pub(crate) fn close_unless_wanted(&self) -> Result<Work, StillWanted> {
+        let lists = self.lists();
+        if lists.work.commands.is_empty() { Ok(self.shut(lists)) } else { Err(StillWanted) }
     }
 
-    /// Closes it; whoever waits for an answer sees its channel closed.
-    pub(crate) fn close(&self) {
-        let mut lists = self.lists();
+    /// Closes it. Whoever waits for an answer sees its channel closed when what is left over is dropped.
+    pub(crate) fn close(&self) -> Work {
+        self.shut(self.lists())
+    }
+
+    fn shut(&self, mut lists: MutexGuard<'_, Lists>) -> Work {
         lists.closed = true;
         let rest = std::mem::take(&mut lists.work);
         drop(lists);
-        drop(rest);
         self.drained.notify_waiters();
+        rest
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {

@@ -86,7 +86,7 @@ pub trait Outlet: Send {
     /// What waits now.
     fn backlog(&self, now: Mono) -> Backlog;
 
-    /// No more packets come. The last call, made once, whoever ended the subscription (only a panic of
-    /// the stream's task omits it; [`crate::Subscriber::ended`] tells that too).
+    /// No more packets come. The last call, made once for each subscription, whoever ended it (only a
+    /// panic of the stream's task omits it; [`crate::Subscriber::ended`] tells that too).
     fn end(&mut self, reason: EndReason);
 }

@@ -86,11 +86,12 @@ impl Registry {
     /// Takes a stream out of the table unless somebody has just asked it for something.
     pub(crate) fn retire(&self, entry: &Arc<Entry>) -> Retired {
         let mut tables = self.tables();
-        if entry.inbox.close_unless_wanted().is_err() {
+        let Ok(rest) = entry.inbox.close_unless_wanted() else {
             return Retired::No;
-        }
+        };
         tables.remove(entry);
         drop(tables);
+        drop(rest);
         self.emptied.notify_waiters();
         Retired::Yes
     }
@@ -98,9 +99,10 @@ impl Registry {
     /// Takes a stream out of the table whose task has ended without retiring it.
     pub(crate) fn bury(&self, entry: &Arc<Entry>) {
         let mut tables = self.tables();
-        entry.inbox.close();
+        let rest = entry.inbox.close();
         tables.remove(entry);
         drop(tables);
+        drop(rest);
         self.emptied.notify_waiters();
     }
 

@@ -96,6 +96,19 @@ pub(crate) struct Counters {
     pub(crate) uncached_groups: Counter,
 }
 
+impl Counters {
+    pub(crate) fn read(&self) -> StreamCounters {
+        StreamCounters {
+            frames: self.frames.read(),
+            bytes: self.bytes.read(),
+            time_repairs: self.time_repairs.read(),
+            refused_frames: self.refused_frames.read(),
+            dropped_frames: self.dropped_frames.read(),
+            uncached_groups: self.uncached_groups.read(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -142,7 +155,6 @@ impl Status {
     pub(crate) fn snapshot(&self, key: &StreamKey, now: Mono) -> Option<StreamSnapshot> {
         let presence = self.presence(now);
         let facts = self.facts();
-        let counters = &self.counters;
         Some(StreamSnapshot {
             key: key.clone(),
             presence,
@@ -151,14 +163,7 @@ impl Status {
             uptime: if facts.state == State::Live { now - facts.since } else { Duration::ZERO },
             viewers: self.viewers.load(Ordering::Relaxed),
             tracks: facts.tracks.clone(),
-            counters: StreamCounters {
-                frames: counters.frames.read(),
-                bytes: counters.bytes.read(),
-                time_repairs: counters.time_repairs.read(),
-                refused_frames: counters.refused_frames.read(),
-                dropped_frames: counters.dropped_frames.read(),
-                uncached_groups: counters.uncached_groups.read(),
-            },
+            counters: self.counters.read(),
         })
     }
 }

@@ -11,6 +11,7 @@
 mod fanout;
 mod formats;
 mod pairs;
+mod report;
 mod timeline;
 mod viewer;
 mod window;
@@ -29,6 +30,7 @@ use jackfield_events::EndReason;
 use jackfield_media::{Epoch, Frame, Mono, SessionId};
 use jackfield_runtime::{CancellationToken, clock};
 use pairs::{Announced, Life, PlaySession, PublishSession};
+use report::Report;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use viewer::{Leave, Viewer};
@@ -45,6 +47,7 @@ pub(crate) struct Stream {
     /// Without a publisher: until when one may return, and why the last one left.
     resumable: Option<(Mono, EndReason)>,
     stopped: bool,
+    report: Report,
 }
 
 impl Stream {
@@ -60,6 +63,7 @@ impl Stream {
             session: None,
             resumable: None,
             stopped: false,
+            report: Report::default(),
         }
     }
 
@@ -121,6 +125,7 @@ impl Stream {
             self.end_life(now, reason);
         }
         self.entry.status.set_viewers(self.fanout.viewers());
+        self.report.tell(now, &self.entry.key, &self.entry.status.counters);
     }
 
     async fn command(&mut self, now: Mono, command: Command) {
@@ -224,10 +229,9 @@ impl Stream {
         &mut self,
         now: Mono,
         grant: PlayGrantParts,
-        mut outlet: Box<dyn Outlet>,
+        outlet: Box<dyn Outlet>,
     ) -> Result<Subscriber, NotFound> {
         if self.life.is_none() || self.stopped {
-            outlet.end(EndReason::Unpublish);
             return Err(NotFound);
         }
         let id = self.hub.next_viewer();
@@ -335,3 +339,6 @@ async fn sleep_until(at: Option<Mono>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+//! The time line, step by step.
+
 use super::*;
 use bytes::Bytes;
 use jackfield_media::{MediaTime, TrackKind};

@@ -1,0 +1,35 @@
+//! Tells the operator what had to be repaired or left out: counted each time, told now and then.
+
+use crate::status::{Counters, StreamCounters};
+use jackfield_media::{Mono, StreamKey};
+use std::time::Duration;
+
+/// Time between two log lines of one stream.
+const PAUSE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    next: Mono,
+    told: StreamCounters,
+}
+
+impl Report {
+    /// Logs what has grown since the last line, if it is time for another one.
+    pub(super) fn tell(&mut self, now: Mono, key: &StreamKey, counters: &Counters) {
+        if now < self.next {
+            return;
+        }
+        let counted = counters.read();
+        let grown = [
+            counted.time_repairs - self.told.time_repairs,
+            counted.refused_frames - self.told.refused_frames,
+            counted.uncached_groups - self.told.uncached_groups,
+        ];
+        if grown == [0; 3] {
+            return;
+        }
+        let [time_repairs, refused_frames, uncached_groups] = grown;
+        tracing::warn!(stream = %key, time_repairs, refused_frames, uncached_groups, "Publisher is unsteady");
+        (self.next, self.told) = (now.after(PAUSE), counted);
+    }
+}

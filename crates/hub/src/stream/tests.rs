@@ -1,0 +1,58 @@
+//! What no publisher can do from outside but a race can: speak after it was superseded.
+
+use crate::inbox::FromPublisher;
+use crate::{Hub, HubConfig, PublishGrantParts, Takeover};
+use bytes::Bytes;
+use jackfield_bus::Bus;
+use jackfield_events::notices::PublishStart;
+use jackfield_events::{EndReason, Masker, Protocol, PublishType, Scope};
+use jackfield_media::{Codec, Epoch, Frame, FrameClass, MediaTime, StreamKey, Track, TrackId, TrackKind};
+use jackfield_runtime::{Tasks, clock};
+use std::time::Duration;
+
+fn parts(key: &StreamKey) -> PublishGrantParts {
+    let start = PublishStart {
+        app: key.app().into(),
+        stream_name: key.name().into(),
+        publish_type: PublishType::Live,
+        client_ip: "203.0.113.7".parse().unwrap(),
+        client_port: 51234,
+        protocol: Protocol::Rtmp,
+        tc_url: "".into(),
+        query: "".into(),
+        failopen: Vec::new(),
+    };
+    PublishGrantParts { key: key.clone(), scope: Scope::default(), start, takeover: Takeover::Replace }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_superseded_publisher_had_on_its_way_is_left_out() {
+    let (hub, minter) = Hub::new(HubConfig::default(), Bus::new("n", Masker::default()), Tasks::new());
+    let key = StreamKey::parse("show").unwrap();
+    let _first = hub.publish(minter.publish(parts(&key))).await.unwrap();
+    let second = hub.publish(minter.publish(parts(&key))).await.unwrap();
+    let frame = Frame {
+        track: TrackId::AUDIO,
+        kind: TrackKind::Audio,
+        class: FrameClass::Inter,
+        dts: MediaTime::from_ms(0),
+        pts: MediaTime::from_ms(0),
+        payload: Bytes::from_static(b"sound"),
+        origin: None,
+    };
+    let inbox = &hub.0.registry.find(&key).unwrap().inbox;
+    let track = Track::bare(TrackId::AUDIO, TrackKind::Audio, Codec::Aac);
+    for late in [
+        FromPublisher::Track(Epoch(1), Box::new(track)),
+        FromPublisher::Frames(Epoch(1), vec![frame.clone()]),
+        FromPublisher::Finish(Epoch(1), EndReason::Unpublish),
+        FromPublisher::Frames(Epoch(2), vec![frame]),
+    ] {
+        inbox.media(late).await.unwrap();
+    }
+    clock::sleep(Duration::from_millis(1)).await;
+    let streams = hub.streams();
+    assert_eq!((streams[0].counters.refused_frames, streams[0].counters.frames), (1, 1));
+    assert!(streams[0].tracks.is_empty());
+    assert_eq!(second.ended_now(), None);
+}
