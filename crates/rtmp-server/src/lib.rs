@@ -4,6 +4,29 @@
 //! [`ServerSession`](jackfield_rtmp::ServerSession), asks the gate, and hands media to the hub or takes it
 //! from there.
 //!
+//! ```
+//! # use jackfield_bus::Bus;
+//! # use jackfield_dispatch::{Dispatch, DispatchConfig};
+//! # use jackfield_events::Masker;
+//! # use jackfield_gate::Gate;
+//! # use jackfield_hub::{Hub, HubConfig, Takeover};
+//! use jackfield_rtmp_server::{Deps, RtmpConfig, RtmpServer};
+//! # use jackfield_runtime::{Tasks, clock};
+//! # use jackfield_sessions::{ConnectionLimits, Connections};
+//! # use std::time::Duration;
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! # let (tasks, bus) = (Tasks::new(), Bus::new("node", Masker::default()));
+//! # let dispatch = Dispatch::new(DispatchConfig::default(), Masker::default(), &tasks);
+//! # let (hub, minter) = Hub::new(HubConfig::default(), bus.clone(), tasks.clone());
+//! # let connections = Connections::new(bus.clone(), ConnectionLimits::default());
+//! # let gate = Gate::new(dispatch, hub.clone(), minter, bus, Takeover::default());
+//! let config = RtmpConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..RtmpConfig::default() };
+//! let running = RtmpServer::start(config, Deps { gate, hub, connections, tasks }).expect("the port is free");
+//! assert_ne!(running.addrs()[0].port(), 0);
+//! running.stop(clock::now().after(Duration::from_secs(5))).await; // says farewell to all clients
+//! # });
+//! ```
+//!
 //! The contract:
 //! - Accepting never waits for a client. A panic in a connection's task ends that connection only.
 //! - Nothing that tells success is written before the gate's answer. A refusal reaches the client with

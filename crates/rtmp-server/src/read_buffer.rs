@@ -41,10 +41,14 @@ impl ReadBuffer {
         match stream.try_read_buf(&mut self.buffer) {
             Ok(0) => Ok(Read::End),
             Ok(count) => {
+                let bytes = self.buffer.split().freeze();
                 if count >= room {
                     self.size = (self.size * 2).min(MOST);
+                } else if self.size == LEAST {
+                    // Players say little and seldom: what is left of the buffer would only be held.
+                    self.buffer = BytesMut::new();
                 }
-                Ok(Read::Some(self.buffer.split().freeze()))
+                Ok(Read::Some(bytes))
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(Read::Nothing)

@@ -2,6 +2,7 @@
 //!
 //! It owns the socket's receiving side and the protocol's state machine. After each thing that happens it
 //! pumps the machine's outputs dry: bytes to the writer, events to `connecting`, `publishing` and `playing`.
+//! There are as many of these tasks as players, so what is rare is on the heap only while it happens.
 //! When an [`End`] is set it leaves: `leaving` closes all sessions, says farewell and closes the socket.
 
 mod connecting;
@@ -116,7 +117,8 @@ impl ConnectionTask {
             tokio::task::consume_budget().await;
             self.wait().await;
         };
-        self.leave(end).await;
+        Box::pin(self.leave(&end)).await;
+        self.close_socket(end.reason);
     }
 
     /// Waits until something happens, and takes it in.
@@ -131,7 +133,7 @@ impl ConnectionTask {
                 self.close(EndReason::ServerShutdown, "The server stops.".into());
             }
             kick = self.connection.kicked() => self.close(kick.reason, kick.text),
-            (stream, happened) = self.waits.next() => self.on_happened(stream, happened).await,
+            (stream, happened) = self.waits.next() => Box::pin(self.on_happened(stream, happened)).await,
             () = write(&self.writer, choked) => self.on_write_end(),
             ready = self.stream.readable(), if reads => {
                 if ready.is_ok() { self.read() } else { self.lost() }
@@ -189,8 +191,8 @@ impl ConnectionTask {
                 let kind = jackfield_media::TrackKind::Data;
                 self.on_media(message_stream, timestamp, crate::hold::Media::Message(kind, body));
             }
-            Event::Unpublish { message_stream } => self.on_unpublish(message_stream).await,
-            Event::StopPlay { message_stream } => self.on_stop_play(message_stream).await,
+            Event::Unpublish { message_stream } => Box::pin(self.on_unpublish(message_stream)).await,
+            Event::StopPlay { message_stream } => Box::pin(self.on_stop_play(message_stream)).await,
             Event::Pause { message_stream, paused } => self.on_pause(message_stream, paused),
             Event::Receive { message_stream, kind, wanted } => {
                 self.on_receive(message_stream, kind, wanted);

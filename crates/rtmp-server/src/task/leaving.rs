@@ -4,12 +4,14 @@ use super::playing::finish_playing;
 use super::publishing::finish_publishing;
 use super::{ConnectionTask, End, Parting};
 use crate::read_buffer::Read;
+use jackfield_events::EndReason;
 use jackfield_rtmp::Output;
 use jackfield_runtime::clock;
 use std::sync::Arc;
 
 impl ConnectionTask {
-    pub(super) async fn leave(mut self, end: End) {
+    /// Ends all sessions, says farewell, and waits a moment for the client to hear it.
+    pub(super) async fn leave(&mut self, end: &End) {
         // Questions that are asked are taken back, and nobody else holds the sessions any more.
         self.waits.clear();
         while let Some(role) = self.roles.pop() {
@@ -31,11 +33,14 @@ impl ConnectionTask {
             // Whoever does not read its farewell in time misses it.
             let _in_time = clock::until(deadline, self.part()).await;
         }
+    }
+
+    /// Closes the socket, then tells so.
+    pub(super) fn close_socket(self, reason: EndReason) {
         let Self { connection, stream, writer, .. } = self;
-        // The socket goes before the event that says so.
         drop((stream, writer));
         if let Some(connection) = Arc::into_inner(connection) {
-            connection.close(end.reason);
+            connection.close(reason);
         }
     }
 

@@ -97,7 +97,7 @@ async fn a_header_of_an_untrusted_peer_is_garbage() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hundreds_of_sessions_leave_nothing_behind() {
     let server = Server::start();
     // One whole round first, so that what stays for good is there.

@@ -111,6 +111,24 @@ async fn a_client_that_does_not_read_its_replies_is_not_read() {
 }
 
 #[tokio::test]
+async fn a_player_that_answers_no_ping_is_ended_and_one_that_does_stays() {
+    let mut setup = Setup::default();
+    setup.rtmp.session.ping_interval = Duration::from_millis(100);
+    setup.rtmp.session.ping_timeout = Duration::from_millis(300);
+    let server = Server::with(setup);
+    let mut lively = Client::connected(server.addr()).await;
+    let deaf = Client::connected(server.addr()).await;
+    tokio::select! {
+        // It answers pings while it waits for something to happen.
+        event = lively.next() => panic!("{event:?}"),
+        close = server.events.first("connection_close") => {
+            assert_eq!((close.data("reason"), &close.json["conn_id"]), (&"timeout".into(), &"c000002".into()));
+        }
+    }
+    drop(deaf);
+}
+
+#[tokio::test]
 async fn a_silent_publisher_is_ended() {
     let mut setup = Setup::default();
     setup.rtmp.session.publisher_silence = Duration::from_millis(50);

@@ -6,6 +6,7 @@ use jackfield_media::TrackKind;
 use jackfield_rtmp::ClientEvent;
 use jackfield_rtmp::amf::Value;
 use jackfield_rtmp::message::UserControl;
+use jackfield_rtmp_server::PlayClock;
 use std::time::Duration;
 
 #[tokio::test]
@@ -222,4 +223,24 @@ async fn a_player_that_does_not_read_is_ended_and_slows_nobody() {
     let close = server.events.first("connection_close").await;
     assert_eq!(close.data("reason"), "slow_subscriber");
     drop(slow);
+}
+
+#[tokio::test]
+async fn time_stamps_beyond_24_bits_reach_players() {
+    let mut setup = Setup::default();
+    setup.rtmp.play_clock = PlayClock::Stream;
+    let server = Server::with(setup);
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    let start = 0x00ff_fff0;
+    let sent: Vec<_> =
+        (0..4u32).map(|number| (TrackKind::Video, start + number * 10, keyframe(number, 20_000))).collect();
+    publisher.send(stream, &sent[..1]).await;
+    let (mut player, _) = Client::playing(server.addr(), "show").await;
+    let first = player.message().await;
+    publisher.send(stream, &sent[1..]).await;
+    let mut got = vec![first];
+    got.extend(player.messages(3).await);
+    let stamps: Vec<i64> = got.iter().map(|(_, timestamp, _)| *timestamp).collect();
+    assert_eq!(stamps, [0x00ff_fff0, 0x00ff_fffa, 0x0100_0004, 0x0100_000e]);
+    assert!(got.iter().zip(&sent).all(|(got, sent)| got.2 == sent.2));
 }
