@@ -1,5 +1,9 @@
 //! The log: lines on standard error, for people or for programs.
 
+mod lines;
+
+pub(crate) use lines::{Lines, Waiting};
+
 use crate::config::{LogFormat, LogLevel, ServerTable};
 use std::io::{IsTerminal, stderr};
 use tracing::level_filters::LevelFilter;
@@ -8,17 +12,19 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-/// Starts to log. A log that is there already, as in tests, stays.
-pub(crate) fn start(config: &ServerTable) {
-    // An error of the log itself would be told on standard error, whose end is why there is one.
-    let lines = fmt::layer().with_writer(stderr).log_internal_errors(false);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
-        LogFormat::Text => lines.with_target(false).with_ansi(stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+/// Starts to log. A log that is there already, as in tests, stays. What is logged is written once
+/// [`Waiting::write`] runs.
+pub(crate) fn start(config: &ServerTable) -> (Lines, Waiting) {
+    let (lines, waiting) = lines::lines(config.log_format);
+    let layer = fmt::layer().with_writer(lines.clone()).log_internal_errors(false);
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
+        LogFormat::Text => layer.with_target(false).with_ansi(stderr().is_terminal()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    if tracing_subscriber::registry().with(lines).with(targets(config.log_level)).try_init().is_err() {
+    if tracing_subscriber::registry().with(layer).with(targets(config.log_level)).try_init().is_err() {
         tracing::debug!("The log was started before");
     }
+    (lines, waiting)
 }
 
 /// The level is for our own crates, whose names begin alike; of libraries only what went wrong.

@@ -7,6 +7,11 @@ use crate::parts::Parts;
 use crate::signals::{Signal, Signals};
 use jackfield_net::BindError;
 use jackfield_process::StartError as HelperError;
+use jackfield_runtime::{Tasks, clock};
+use std::time::Duration;
+
+/// How long the reader of the log is given for the last lines.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A server with a checked configuration, not yet started.
 #[derive(Debug)]
@@ -47,9 +52,15 @@ impl Server {
     /// # Errors
     /// [`StartError`]; then nothing runs any more.
     pub fn run(self) -> Result<(), StartError> {
-        logging::start(&self.config.server);
+        let (lines, waiting) = logging::start(&self.config.server);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let result = runtime.block_on(self.serve());
+        let result = runtime.block_on(async {
+            let log = Tasks::new();
+            drop(log.spawn("log", waiting.write(log.clone())));
+            let result = self.serve().await;
+            lines.flush(clock::now().after(LAST_WORDS)).await;
+            result
+        });
         // What still runs is given up: a second signal, or a reader that never reads.
         runtime.shutdown_background();
         result

@@ -133,6 +133,41 @@ fn standard_output_has_events_and_nothing_else() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_holds_up_nothing() {
+    // Each connection logs some 500 bytes; a pipe holds 64 KiB.
+    const CONNECTIONS: usize = 1000;
+    let mut server = Running::start(&["--hook-stdio-format", "ndjson"]);
+    let mut events = BufReader::new(server.child.stdout.take().unwrap()).lines();
+    for _connection in 0..CONNECTIONS {
+        drop(server.connect());
+    }
+    let closed = |line: &String| line.contains("connection_close");
+    assert_eq!(events.by_ref().map(Result::unwrap).filter(closed).take(CONNECTIONS).count(), CONNECTIONS);
+    server.signal(Signal::TERM);
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn standard_output_that_nobody_reads_or_that_is_closed_holds_up_nothing() {
+    let folder = Folder::new("stdout");
+    let file = folder.write("jackfield.toml", "[server]\ndrain_timeout = \"100ms\"\n");
+    for close in [true, false] {
+        let mut server = Running::start(&["--hook-stdio-format", "json", "--config", &file]);
+        let unread = server.child.stdout.take().unwrap();
+        let unread = if close { None } else { Some(unread) };
+        for _connection in 0..500 {
+            drop(server.connect());
+            server.logged("Connection closed");
+        }
+        assert!(server.get("/api/v1/health").ends_with(r#"{"status":"ok"}"#));
+        drop(unread);
+        server.signal(Signal::TERM);
+        server.logged("Jackfield has stopped");
+        assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
 fn the_hooks_of_the_stop_run_before_the_end_and_what_programs_left_ends_then() {
     let folder = Folder::new("stop");
     let left = folder.path().join("left");
