@@ -153,22 +153,29 @@ impl ServerBuilder {
         let mut server = Server::listening(program, 0, folder)?;
         // Bash starts the server, or becomes it when there is nothing else to do.
         let (now, bash) = (Processes::now()?, server.program.pid());
-        let mut all = std::iter::once(bash).chain(now.children(bash));
+        let mut all = std::iter::once(bash).chain(now.below(bash));
         server.pid = all.find(|pid| now.name(*pid) == Some("jackfield")).context("no server below bash")?;
         Ok(server)
     }
 }
 
-/// The address that the server logs for one of its listeners.
+/// The address that the server logs for one of its listeners; on the loopback where it listens on all.
 fn listening(program: &Running, proto: &str) -> Result<SocketAddr> {
     let what = format!("log line `Listening` with proto={proto}");
-    program.stderr().wait(&what, SOON, |lines| {
-        let lines = lines.iter().filter_map(|line| LogLine::parse(line));
-        let mut lines =
-            lines.filter(|line| line.message() == "Listening" && line.field("proto") == Some(proto));
-        lines.find_map(|line| line.field("addr")?.parse().ok())
-    })
+    program
+        .stderr()
+        .wait(&what, SOON, |lines| {
+            let lines = lines.iter().filter_map(|line| LogLine::parse(line));
+            let mut lines =
+                lines.filter(|line| line.message() == "Listening" && line.field("proto") == Some(proto));
+            lines.find_map(|line| line.field("addr")?.parse::<SocketAddr>().ok())
+        })
+        .map(
+            |address| if address.ip().is_unspecified() { (LOOPBACK, address.port()).into() } else { address },
+        )
 }
+
+const LOOPBACK: std::net::Ipv4Addr = std::net::Ipv4Addr::LOCALHOST;
 
 /// One line of the server's log (`--log-format json`).
 #[derive(Debug, Clone, PartialEq)]

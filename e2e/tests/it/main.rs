@@ -1,3 +1,4 @@
 //! The built server and real clients.
 
 mod matrix;
+mod usage;
