@@ -33,7 +33,9 @@ fn take_apart(unpacker: &mut Unpacker, kind: TrackKind, body: Bytes) {
         assert!(track.width.is_none_or(|width| width > 0));
     }
     for codec in [Codec::H264, Codec::Aac] {
-        let Some(packed) = pack(&frame, codec).filter(|_| frame.class != FrameClass::Signal) else { continue };
+        let Some(packed) = pack(&frame, codec).filter(|_| frame.class != FrameClass::Signal) else {
+            continue;
+        };
         let (again, _) = Unpacker::default().unpack(kind, 1000, packed).expect("it was made whole");
         if frame.pts.as_ms() - frame.dts.as_ms() == again.pts.as_ms() - again.dts.as_ms() {
             assert_eq!((again.class, again.payload), (frame.class, frame.payload.clone()));

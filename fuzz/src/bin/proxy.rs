@@ -18,7 +18,9 @@ fuzz_target!(|data: &[u8]| {
         assert!(early != Ok(Start::Partial) || end < MAX_HEADER_BYTES);
     }
 
-    let Some(network) = str::from_utf8(data).ok().and_then(|text| text.parse::<Network>().ok()) else { return };
+    let Some(network) = str::from_utf8(data).ok().and_then(|text| text.parse::<Network>().ok()) else {
+        return;
+    };
     let text = network.to_string();
     assert_eq!(text.parse(), Ok(network));
     let (ip, _) = text.split_once('/').expect("a network has a prefix");
