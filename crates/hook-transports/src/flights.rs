@@ -37,7 +37,8 @@ impl Flights {
         &self.end
     }
 
-    async fn all_landed(&self) {
+    /// Waits until none is under way.
+    pub(crate) async fn all_landed(&self) {
         loop {
             let landed = self.landed.notified();
             tokio::pin!(landed);

@@ -15,7 +15,7 @@
 //! | exit codes 75 and 77 | `EX_TEMPFAIL` and `EX_NOPERM` of sysexits(3) |
 //! | `webhook-…` headers and signature | Standard Webhooks 1.0.0 |
 //! | HTTP | RFC 9110, `Retry-After` in both its forms |
-//! | worker protocol | `worker/line.rs`, version 1 |
+//! | worker protocol | [`worker::line`], version 1 |
 //!
 //! It chooses no hooks, orders and retries nothing, and knows no TOML.
 
@@ -31,6 +31,7 @@ mod reply;
 mod run;
 mod stdio;
 mod url;
+pub mod worker;
 
 pub use environment::{EnvEntry, EnvError, Inherit};
 pub use error::ConfigError;
@@ -39,6 +40,7 @@ pub use program::{Beside, ProgramConfig, ProgramError, words};
 pub use run::{DenialLine, RunConfig, StdinOf, run};
 pub use stdio::{Stdio, StdioConfig, StdioFormat, StdioTarget, stdio};
 pub use url::{PlainHttp, Secret, UrlConfig, UrlError, check_url, url};
+pub use worker::{WorkerConfig, worker};
 
 use jackfield_net::outbound::Outbound;
 use jackfield_process::Launcher;

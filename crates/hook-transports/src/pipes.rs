@@ -4,11 +4,15 @@ use crate::output::LoggedLines;
 use jackfield_runtime::clock;
 use std::future::pending;
 use std::io::ErrorKind;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 
 /// What is read in one go.
 const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Between two reads of the background, which may print, but not keep a processor busy with it.
+const BACKGROUND_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a program is to read, and how much of it is written.
 #[derive(Debug)]
@@ -73,10 +77,6 @@ impl Output {
         Self { pipe, lines, keep, kept: Vec::new() }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.pipe.is_some()
-    }
-
     /// Whether an answer is longer than its limit.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.keep, Kept::Answer { limit } if self.kept.len() > limit)
@@ -92,10 +92,17 @@ impl Output {
         String::from_utf8_lossy(line).trim().chars().filter(|c| !c.is_control()).collect()
     }
 
-    /// From now on everything goes to the log.
-    pub(crate) fn log_only(&mut self) {
+    /// Logs what is printed until nobody holds the other end any more: ours stays open, or the next line of a program that was
+    /// left in the background would kill it.
+    pub(crate) async fn follow(mut self) {
         self.keep = Kept::Nothing;
         self.kept = Vec::new();
+        while self.pipe.is_some() {
+            self.read().await;
+            if self.pipe.is_some() {
+                clock::sleep(BACKGROUND_PAUSE).await;
+            }
+        }
     }
 
     /// Reads a part, or waits for one; for ever when it is closed. Cancel-safe.

@@ -175,6 +175,11 @@ impl Prepared {
         self.start(environment::of_call(&self.env, call), stdin)
     }
 
+    /// A start for any number of calls.
+    pub(crate) fn for_all_calls(&self) -> io::Result<Start> {
+        self.start(self.env.clone(), Stdin::Pipe)
+    }
+
     fn start(&self, env: Env, stdin: Stdin) -> io::Result<Start> {
         let (cwd, folder) = match &self.cwd {
             Cwd::Server => (None, None),

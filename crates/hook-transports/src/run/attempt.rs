@@ -25,10 +25,6 @@ const GRACE: Duration = Duration::from_secs(2);
 const GIVE_UP: Duration = Duration::from_millis(2400);
 /// Bytes of the first line of standard error that are kept as a reason.
 const MAX_REASON_BYTES: usize = 1024;
-/// What is read of the background in one go, and the pause after it: a program that was left there must be able
-/// to print, but not to keep a processor busy with it.
-const BACKGROUND_PAUSE: Duration = Duration::from_millis(10);
-
 /// One attempt, owned by its task.
 pub(super) struct Attempt {
     shared: Arc<Shared>,
@@ -83,7 +79,9 @@ impl Attempt {
         self.answer(said);
         let Self { shared, flight, .. } = self;
         drop(flight);
-        follow_background(live).await;
+        let Live { child, stdout, stderr, .. } = live;
+        drop(child);
+        tokio::join!(stdout.follow(), stderr.follow());
         if let Some(folder) = folder {
             shared.host.tasks.blocking("hook.folder", move || drop(folder));
         }
@@ -221,22 +219,4 @@ fn not_started(error: &SpawnError) -> Failure {
     // Nothing ran, so trying again repeats no effect.
     let retry = if error.is_retryable() { Retry::Scheduled } else { Retry::No };
     failure(outcome, retry, error.to_string())
-}
-
-/// Reads and logs what holds the outputs of a program that has ended: our end stays open, or the next line that a
-/// program in the background prints would kill it.
-async fn follow_background(live: Live) {
-    let Live { child, mut stdout, mut stderr, .. } = live;
-    drop(child);
-    stdout.log_only();
-    stderr.log_only();
-    while stdout.is_open() || stderr.is_open() {
-        tokio::select! {
-            () = stdout.read() => {}
-            () = stderr.read() => {}
-        }
-        if stdout.is_open() || stderr.is_open() {
-            clock::sleep(BACKGROUND_PAUSE).await;
-        }
-    }
 }

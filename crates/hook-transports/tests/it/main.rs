@@ -4,6 +4,7 @@
 
 mod log;
 mod run;
+mod worker;
 
 use jackfield_dispatch::{Call, DeliveryId, Reply};
 use jackfield_events::{Decision, Event, EventType, Scope, Stamp};

@@ -1,0 +1,145 @@
+//! The task that keeps one place of a pool filled: starts a worker, attends it, and starts the next after a pause.
+
+use super::child::{Greeted, Worker};
+use super::pool::{Death, Pool};
+use crate::flights::Flight;
+use crate::folder::PrivateFolder;
+use crate::output::Source;
+use crate::pipes::{Kept, Output};
+use crate::program::Start;
+use crate::reply::failure;
+use jackfield_hooks::{Failure, Outcome, Retry};
+use jackfield_media::Mono;
+use jackfield_process::{Child, ExitStatus};
+use jackfield_runtime::clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// When even SIGKILL has not ended a worker by then, it is not waited for.
+const GIVE_UP: Duration = Duration::from_millis(2400);
+/// How long a worker that is not needed any more may take to end by itself.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// A worker's process, beside what requests go through.
+struct Process {
+    child: Child,
+    stderr: Output,
+    folder: Option<PrivateFolder>,
+    flight: Flight,
+}
+
+/// Keeps the slot filled, beginning at this time, until nobody needs it.
+pub(super) async fn keep(pool: Arc<Pool>, slot: usize, at: Mono) {
+    let mut next = Some(at);
+    while let Some(at) = next {
+        let death = tokio::select! {
+            biased;
+            () = pool.closing.cancelled() => Death::Planned,
+            () = clock::sleep_until(at) => live(&pool, slot).await,
+        };
+        if let Death::Failed(why) = &death
+            && why.outcome != Outcome::Cancelled
+        {
+            tracing::warn!(hook = pool.hook.as_str(), error = why.detail, "Worker has to be replaced");
+        }
+        next = pool.down(slot, &death);
+    }
+}
+
+/// One worker from its start until no request goes to it any more.
+async fn live(pool: &Arc<Pool>, slot: usize) -> Death {
+    let started = tokio::select! {
+        biased;
+        () = pool.closing.cancelled() => return Death::Planned,
+        started = start(pool) => started,
+    };
+    let (worker, mut process) = match started {
+        Ok(started) => started,
+        Err(why) => return Death::Failed(why),
+    };
+    tracing::info!(hook = pool.hook.as_str(), pid = worker.pid, "Worker started");
+    pool.up(slot, &worker);
+    let death = attend(pool, slot, &worker, &mut process).await;
+    match &death {
+        Death::Planned => worker.dismiss(),
+        Death::Failed(_) => process.child.terminate(GRACE),
+    }
+    pool.host.tasks.spawn("hook.worker.end", end(Arc::clone(pool), worker, process));
+    death
+}
+
+async fn start(pool: &Pool) -> Result<(Arc<Worker>, Process), Failure> {
+    let not_started = |detail: String| failure(Outcome::ConnectError, Retry::Scheduled, detail);
+    let start = pool.program.for_all_calls();
+    let Start { program, folder } =
+        start.map_err(|error| not_started(format!("cannot make its folder: {error}")))?;
+    let mut child =
+        pool.host.launcher.spawn(program).await.map_err(|error| not_started(error.to_string()))?;
+    let worker = Worker::new(&mut child).ok_or_else(|| not_started("it has no pipes".to_owned()))?;
+    let lines = pool.log.lines(child.pid(), Source::Stderr);
+    let stderr = Output::new(child.stderr.take(), lines, Kept::Nothing);
+    Ok((Arc::new(worker), Process { child, stderr, folder, flight: pool.lives.take_off() }))
+}
+
+async fn attend(pool: &Arc<Pool>, slot: usize, worker: &Arc<Worker>, process: &mut Process) -> Death {
+    loop {
+        let idle_at = pool.idle_at(slot, worker);
+        if pool.is_spent(worker) {
+            return Death::Planned;
+        }
+        tokio::select! {
+            greeted = worker.attend() => if let Greeted::Now(concurrency) = greeted {
+                pool.welcome(worker, concurrency);
+            },
+            status = process.child.wait() => worker.ended(ended(status)),
+            () = process.stderr.read() => {}
+            () = clock::sleep_until(idle_at) => {}
+            () = pool.closing.cancelled() => pool.close(worker),
+        }
+        if let Some(why) = worker.doom() {
+            pool.close(worker);
+            return Death::Failed(why);
+        }
+    }
+}
+
+fn ended(status: ExitStatus) -> Failure {
+    let detail = match status {
+        ExitStatus::Code(code) => format!("the worker ended with exit code {code}"),
+        ExitStatus::Signal(signal) => format!("the worker was killed by signal {signal}"),
+        ExitStatus::Lost => "the worker ended with the process helper".to_owned(),
+    };
+    failure(Outcome::Crashed, Retry::Scheduled, detail)
+}
+
+/// Waits for a worker that gets no more requests, and makes it end.
+async fn end(pool: Arc<Pool>, worker: Arc<Worker>, process: Process) {
+    let Process { mut child, mut stderr, folder, flight } = process;
+    let mut told = worker.doom().is_some();
+    let mut leave_by = pool.end_by().unwrap_or_else(|| clock::now().after(LEAVE));
+    let mut hurried = pool.end_by().is_some();
+    let mut give_up = clock::now().after(GIVE_UP);
+    loop {
+        tokio::select! {
+            _ = child.wait() => break,
+            () = stderr.read() => {}
+            () = pool.closing.cancelled(), if !hurried => {
+                hurried = true;
+                leave_by = leave_by.min(pool.end_by().unwrap_or(leave_by));
+            }
+            () = clock::sleep_until(leave_by), if !told => {
+                told = true;
+                child.terminate(GRACE);
+                give_up = clock::now().after(GIVE_UP);
+            }
+            () = clock::sleep_until(give_up), if told => break,
+        }
+    }
+    drop((child, worker, flight));
+    stderr.follow().await;
+    if let Some(folder) = folder {
+        pool.host.tasks.blocking("hook.folder", move || drop(folder));
+    }
+}
