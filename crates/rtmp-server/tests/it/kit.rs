@@ -66,7 +66,8 @@ impl Setup {
     /// A handler that decides this question.
     pub(crate) fn decides(mut self, question: EventType, handler: &Arc<Handler>) -> Self {
         let name = format!("hook-{}", self.hooks.len() + 1);
-        let spec = HookSpec::new(&name, EventSet::EMPTY.with(question), Mode::Decide);
+        let mut spec = HookSpec::new(&name, EventSet::EMPTY.with(question), Mode::Decide);
+        spec.question_timeout = 3 * PATIENCE;
         self.hooks.push((spec, Arc::clone(handler)));
         self
     }
@@ -92,7 +93,9 @@ impl Server {
         let events = Arc::new(Events::default());
         let all = EventType::ALL.iter().copied().collect();
         bus.set_sink("test", all, Arc::clone(&events) as Arc<dyn Sink>);
-        let dispatch = Dispatch::new(DispatchConfig::default(), Masker::default(), &tasks);
+        // Held answers are released by the tests, not by a clock.
+        let config = DispatchConfig { question_budget: 3 * PATIENCE, ..DispatchConfig::default() };
+        let dispatch = Dispatch::new(config, Masker::default(), &tasks);
         dispatch.set_hooks(setup.hooks.into_iter().map(|(spec, handler)| (spec, handler as _)).collect());
         let (hub, minter) = Hub::new(setup.hub, bus.clone(), tasks.clone());
         let connections = Connections::new(bus.clone(), setup.limits);

@@ -219,7 +219,6 @@ async fn a_player_that_does_not_read_is_ended_and_slows_nobody() {
         }
     };
     assert_eq!(stop.data("reason"), "slow_subscriber");
-    assert!(stop.data("dropped_frames").as_u64().unwrap() > 0);
     let close = server.events.first("connection_close").await;
     assert_eq!(close.data("reason"), "slow_subscriber");
     drop(slow);
