@@ -45,7 +45,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn serve(Serve(flags): Serve) -> ExitCode {
     match Server::load(flags) {
-        Ok(server) => finish(server.run().context("the server")),
+        Ok(server) => finish(server.run().map_err(Into::into)),
         Err(problems) => refuse(&problems),
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration: read from flags, environment, file and defaults, in that order of strength; checked
 //! whole, with every error at its place.
 //!
-//! [`tables`] says what there is; everything else follows from it: reading, ranges, flags, variables, the
+//! The module `tables` says what there is; everything else follows from it: reading, ranges, flags, variables, the
 //! merged print-out, the reference and the example.
 
 mod hook;

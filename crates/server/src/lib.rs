@@ -10,6 +10,10 @@
 //!   the stop events, then whatever programs are left. A second one ends at once. SIGHUP reads the configuration
 //!   again and replaces the hooks; a bad one keeps the old hooks and says so.
 //!
+//! | specification | version |
+//! |---|---|
+//! | TOML, the configuration file | 1.1 |
+//!
 //! What it does not do: parse the command line (that is `cli`), or anything of its own on the way of a packet.
 
 pub mod config;

@@ -103,6 +103,7 @@ impl Parts {
     /// Stops in order: no more clients, the events of their end, the hooks of these, what programs are left.
     pub(crate) async fn stop(self, drain_timeout: Duration) {
         self.health.drain();
+        tracing::info!("Jackfield stops; a second signal ends it at once");
         let left = self.rtmp.stop(clock::now().after(FAREWELL)).await;
         if left > 0 {
             tracing::warn!(left, "Some connections did not end in time");

@@ -73,7 +73,6 @@ impl Server {
         while signals.next().await == Signal::Reload {
             parts.reload(&self.flags);
         }
-        tracing::info!("Jackfield stops; a second signal ends it at once");
         tokio::select! {
             () = parts.stop(self.config.server.drain_timeout) => tracing::info!("Jackfield has stopped"),
             () = signals.second() => tracing::warn!("Ended at once by a second signal"),

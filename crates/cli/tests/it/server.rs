@@ -113,6 +113,17 @@ fn a_port_that_is_taken_is_a_start_up_error() {
 }
 
 #[test]
+fn a_handler_that_cannot_be_made_is_a_start_up_error() {
+    let folder = Folder::new("secret");
+    let hook = "[[hook]]\nname = \"x\"\non = \"publish_start\"\nurl = \"https://h\"\nsecret = \"whsec_@\"\n";
+    let file = folder.write("jackfield.toml", hook);
+    let ran = super::run(&["--config", &file, "--listen", "127.0.0.1:0", "--http-listen", "off"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("jackfield: hook `x`: the secret is empty or no base64"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("whsec_@"));
+}
+
+#[test]
 fn standard_output_has_events_and_nothing_else() {
     let server = Running::start(&["--hook-stdio-format", "json"]);
     let client = server.connect();
@@ -203,6 +214,8 @@ fn a_second_signal_ends_it_at_once() {
     server.logged("Connection closed");
     server.signal(Signal::TERM);
     server.logged("Jackfield stops");
+    let health = server.get("/api/v1/health");
+    assert!(health.starts_with("HTTP/1.1 503") && health.ends_with(r#"{"status":"draining"}"#), "{health}");
     server.signal(Signal::TERM);
     server.logged("Ended at once by a second signal");
     assert_eq!(server.end().0, Some(0));
