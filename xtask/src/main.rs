@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `tidy` | checks the house rules that no compiler knows ([`tidy`]) |
 //! | `generate [--check]` | writes the generated documents, or tells which are out of date ([`generate`]) |
+//! | `simulate [--seeds N]` | plays the hook engine's core against its laws ([`simulate`]) |
 //!
 //! A task is a module with one function that takes the arguments after the task's name; [`TASKS`] lists them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod generate;
+mod simulate;
 mod tidy;
 
 use std::process::ExitCode;
@@ -30,6 +32,11 @@ const TASKS: &[Task] = &[
         name: "generate",
         about: "write the generated documents (--check: only compare)",
         run: generate::run,
+    },
+    Task {
+        name: "simulate",
+        about: "play the hook engine's core against its laws (--seeds N, --seed S --trace, --mutations)",
+        run: simulate::run,
     },
 ];
 

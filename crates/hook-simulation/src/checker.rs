@@ -63,7 +63,7 @@ pub(crate) struct Checker {
     /// Calls of notices at once over all hooks.
     limit: usize,
     shared_running: usize,
-    config: Rc<Vec<Configured>>,
+    config: Rc<[Configured]>,
     /// Taken out in this step.
     gone: Vec<Configured>,
     hooks: BTreeMap<Hid, Limits>,
@@ -90,7 +90,7 @@ impl Checker {
             current: Input::Tick,
             limit,
             shared_running: 0,
-            config: Rc::new(Vec::new()),
+            config: Rc::new([]),
             gone: Vec::new(),
             hooks: BTreeMap::new(),
             next_hid: 0,
@@ -249,7 +249,7 @@ impl Checker {
         }
         self.gone =
             former.iter().filter(|old| config.iter().all(|new| new.hid != old.hid)).cloned().collect();
-        self.config = Rc::new(config);
+        self.config = config.into();
         // How long one has to wait depends on how many there are.
         self.hooks.values_mut().for_each(|limits| limits.passed_over = None);
         self.relane();

@@ -20,7 +20,7 @@ use jackfield_events::{Answer, Event, EventSet, EventType, Masker};
 use jackfield_media::{Mono, Text};
 use notices::{Audience, Lane, Notice};
 use questions::Question;
-use slot::{Due, HookId, LaneKey, Life, Plan, Slot};
+use slot::{Due, HookId, LaneKey, Plan, Slot};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,7 +223,7 @@ impl<H: Clone> Core<H> {
             .map(|slot| HookStatus {
                 name: slot.spec().name.clone(),
                 breaker: slot.breaker.state(),
-                disabled: slot.life == Life::Disabled,
+                disabled: slot.disabled,
                 queued: slot.queued.len(),
                 notices_running: slot.notices_out,
                 asking: slot.asking.len(),

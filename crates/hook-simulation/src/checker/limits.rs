@@ -61,6 +61,12 @@ impl Limits {
         self.spec.rate.is_none_or(|rate| self.credit(now) >= SECOND / rate)
     }
 
+    /// Whether a notice could start, but for the limit over all hooks and its lane.
+    pub(super) fn could_start(&self, now: Mono) -> bool {
+        let room = self.queued > 0 && self.notices_running < self.spec.concurrency;
+        room && !self.disabled && self.breaker.admits(now) && self.has_rate(now)
+    }
+
     /// A call starts.
     pub(super) fn start(&mut self, now: Mono) -> Checked {
         if let Some(rate) = self.spec.rate {

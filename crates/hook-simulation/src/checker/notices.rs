@@ -191,15 +191,11 @@ impl Checker {
     fn fair_to_others(&mut self, starting: Hid) -> Checked {
         let most = self.config.len();
         for (hid, limits) in &mut self.hooks {
-            match &mut limits.passed_over {
-                Some(_) if *hid == starting || limits.disabled || !limits.breaker.admits(self.now) => {
-                    limits.passed_over = None;
-                }
-                Some(times) => {
-                    *times += 1;
-                    rule!(*times <= most, "law 6: {} is passed over {times} times", limits.spec.name);
-                }
-                None => {}
+            if *hid == starting || !limits.could_start(self.now) {
+                limits.passed_over = None;
+            } else if let Some(times) = &mut limits.passed_over {
+                *times += 1;
+                rule!(*times <= most, "law 6: {} is passed over {times} times", limits.spec.name);
             }
         }
         Ok(())
@@ -317,6 +313,8 @@ impl Checker {
         if !running {
             limits.queued -= 1;
         }
+        // What is left may stand behind another hook's in a lane of their group.
+        limits.passed_over = None;
         self.forget(id, carries + u64::from(is_told_of(lost.cause)));
         Ok(())
     }
@@ -333,10 +331,7 @@ impl Checker {
         for (hid, limits) in &mut self.hooks {
             let spec = &limits.spec;
             rule!(limits.queued <= spec.queue, "policies: {} waits for {}", limits.queued, spec.name);
-            let able = could.contains(hid)
-                && limits.notices_running < spec.concurrency
-                && limits.breaker.admits(self.now)
-                && limits.has_rate(self.now);
+            let able = could.contains(hid) && limits.could_start(self.now);
             let shares = spec.notice_share == NoticeShare::Shared;
             rule!(!able || (shares && full), "law 6: {} is idle although a notice could start", spec.name);
             limits.passed_over = match limits.passed_over {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct Asked {
-    plan: Rc<Vec<Configured>>,
+    plan: Rc<[Configured]>,
     /// The first step of the plan that has not been looked at.
     cursor: usize,
     about: About,

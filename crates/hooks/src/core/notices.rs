@@ -5,7 +5,7 @@
 //! next try lies further ahead than a lane may be held.
 
 use super::calls::{CallHead, Deadline, Ending, Sending};
-use super::slot::{About, Due, HookId, LaneKey, Life, Whose};
+use super::slot::{About, Due, HookId, LaneKey, Whose};
 use super::{CallId, Core, DropCause, Dropped, Next, Output, Owner};
 use crate::{DeliveryId, Failure, HookSpec, Mode, Mutation, Outcome, Retry, RetryAfter};
 use jackfield_events::{Answer, Event, OrderedBy};
@@ -129,7 +129,7 @@ impl<H: Clone> Core<H> {
         let lane = self.lane_of(hook, spec, event);
         let (reversed, newest) = (self.is(Mutation::LaneReversed), self.is(Mutation::NewEpochFirst));
         let Some(slot) = self.slots.get_mut(&hook) else { return };
-        if slot.life != Life::Active && self.mutation != Some(Mutation::DisabledCalled) {
+        if slot.disabled && self.mutation != Some(Mutation::DisabledCalled) {
             slot.tally.abandoned += 1;
             let (hook, event, cause) = (spec.name.clone(), Arc::clone(event), DropCause::HookDisabled);
             self.outputs.push_back(Output::Dropped(Dropped { delivery, hook, event, cause }));
@@ -415,10 +415,10 @@ impl<H: Clone> Core<H> {
 
     fn disable(&mut self, hook: HookId) {
         let Some(slot) = self.slots.get_mut(&hook) else { return };
-        if slot.life != Life::Active {
+        if slot.disabled {
             return;
         }
-        slot.life = Life::Disabled;
+        slot.disabled = true;
         self.outputs.push_back(Output::Disabled { hook: slot.spec().name.clone() });
         self.active.insert(hook);
         self.give_up_all(hook, DropCause::HookDisabled);

@@ -10,7 +10,7 @@
 
 use super::calls::{CallHead, Deadline, Ending, Sending, failure};
 use super::notices::copy;
-use super::slot::{Configured, Due, HookId, Life, Plan};
+use super::slot::{Configured, Due, HookId, Plan};
 use super::{CallId, Core, Next, Output, Owner, QuestionId};
 use crate::{DeliveryId, Failure, Mode, Mutation, NoticeShare, Outcome};
 use jackfield_events::{Answer, Decision, Denial, Event, Kind, OnError, Reason, Verdict};
@@ -171,7 +171,7 @@ impl<H: Clone> Core<H> {
     /// question has.
     fn room_for_question(&self, hook: HookId) -> Room {
         let Some(slot) = self.slots.get(&hook) else { return Room::Refused };
-        let disabled = slot.life == Life::Disabled && !self.is(Mutation::DisabledCalled);
+        let disabled = slot.disabled && !self.is(Mutation::DisabledCalled);
         if disabled || !slot.breaker.admits(self.now) {
             return Room::Refused;
         }

@@ -58,7 +58,7 @@ impl<H: Clone> Core<H> {
                 slot.rate = rate.map(Rate::new);
             }
             slot.configured = Arc::clone(configured);
-            slot.life = Life::Active;
+            slot.disabled = false;
             return id;
         }
         let id = HookId(self.fresh_id());

@@ -34,12 +34,10 @@ impl<H> Plan<H> {
     }
 }
 
-/// Whether a hook gets calls.
+/// Whether a hook is in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
-    Active,
-    /// It said that it wants no more.
-    Disabled,
+    Configured,
     /// It is kept for the questions that started under a plan up to this generation.
     Removed {
         last_plan: u64,
@@ -50,6 +48,8 @@ pub(super) enum Life {
 pub(super) struct Slot<H> {
     pub(super) configured: Arc<Configured<H>>,
     pub(super) life: Life,
+    /// It said that it wants no more calls.
+    pub(super) disabled: bool,
     pub(super) breaker: Breaker,
     pub(super) rate: Option<Rate>,
     /// Notices that wait for anything: their turn in the lane, room, their next try. Bounded by `queue`.
@@ -72,7 +72,8 @@ impl<H> Slot<H> {
         Self {
             rate: configured.spec.rate.map(Rate::new),
             configured,
-            life: Life::Active,
+            life: Life::Configured,
+            disabled: false,
             breaker: Breaker::new(mutation),
             queued: BTreeSet::new(),
             ready: VecDeque::new(),

@@ -1,7 +1,7 @@
 //! Whose turn it is: questions first, then one notice of each hook in rotation, so that none takes all.
 
 use super::Core;
-use super::slot::{Due, HookId, Life};
+use super::slot::{Due, HookId};
 use crate::{Mutation, NoticeShare};
 use jackfield_media::Mono;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -56,7 +56,7 @@ impl<H: Clone> Core<H> {
         let slot = self.slots.get(&hook).ok_or(Idle::Own)?;
         let most = slot.spec().concurrency.max(1);
         let full = slot.notices_out >= most && !ignored(Mutation::ConcurrencyIgnored);
-        let dead = slot.life != Life::Active && !ignored(Mutation::DisabledCalled);
+        let dead = slot.disabled && !ignored(Mutation::DisabledCalled);
         if slot.ready.is_empty() || full || dead {
             return Err(Idle::Own);
         }
