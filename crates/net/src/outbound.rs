@@ -3,7 +3,7 @@
 //! One [`Outbound`] per server holds what its clients share: how many requests may be under way at once and the
 //! system's trusted roots. Each hook makes a [`Client`] of its own, because trust and identity are per hook.
 //!
-//! Addresses come from one place, the resolver in [`resolve`]: what must not be dialled is to be refused there,
+//! Addresses come from one place, the resolver in `resolve`: what must not be dialled is to be refused there,
 //! so that the checked address is the dialled one. A literal address in a URL never reaches a resolver.
 //!
 //! Connections: HTTP/1.1, `TCP_NODELAY`, kept for 60 s, at most 16 idle ones per client and host. A request whose

@@ -1,3 +1,5 @@
+//! Bodies taken apart and put together, files read and refused.
+
 use super::*;
 use bytes::{Bytes, BytesMut};
 use jackfield_media::{Codec, FrameClass, Track, TrackId, TrackKind};

@@ -1,3 +1,5 @@
+//! Servers that misbehave, and what a client makes of them.
+
 use super::*;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,3 +1,5 @@
+//! Pairs of sockets over loopback.
+
 use super::*;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;

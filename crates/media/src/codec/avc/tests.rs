@@ -1,3 +1,5 @@
+//! Records of real encoders, and broken ones.
+
 use super::*;
 
 /// Records that x264 wrote, and what they tell.
