@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod log;
+mod receiver;
 mod run;
+mod url;
 mod worker;
 
 use jackfield_dispatch::{Call, DeliveryId, Reply};
