@@ -1,4 +1,7 @@
 //! The built server and real clients.
 
+mod bad_input;
 mod matrix;
 mod usage;
+mod usage_events;
+mod usage_languages;
