@@ -1,0 +1,205 @@
+//! Reading a hook: its name, its one handler and what the handler needs.
+
+use super::events::{events_of, mode_of, on_error_of, streams_of};
+use super::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, Webhook};
+use crate::config::kinds::SecretRef;
+use crate::config::problem::Severity;
+use crate::config::source::{At, Node, Raw};
+use crate::config::table::{Given, Table};
+use crate::config::tables::{HookTable, StdinWord, StdioForm};
+use crate::config::value::{Reading, either};
+use crate::config::{program, table_with};
+use jackfield_hook_transports::PlainHttp;
+use jackfield_process::User;
+use std::num::NonZeroU64;
+
+/// The four keys of which a hook has exactly one.
+const HANDLERS: [&str; 4] = ["run", "worker", "url", "stdio"];
+
+/// Keys that only some handlers read.
+const ONLY_FOR: [(&str, &[&str]); 16] = [
+    ("args", &["run", "worker"]),
+    ("env", &["run", "worker"]),
+    ("env_clear", &["run", "worker"]),
+    ("cwd", &["run", "worker"]),
+    ("user", &["run", "worker"]),
+    ("stdin", &["run"]),
+    ("min", &["worker"]),
+    ("max", &["worker"]),
+    ("max_requests", &["worker"]),
+    ("headers", &["url"]),
+    ("secret", &["url"]),
+    ("ca", &["url"]),
+    ("cert", &["url"]),
+    ("key", &["url"]),
+    ("plain_http", &["url"]),
+    ("format", &["stdio"]),
+];
+
+/// Reads and checks one hook. `position` counts from 1; `plain_http` is what `[hooks]` says for all.
+pub(in crate::config) fn read(
+    given: &Given,
+    position: usize,
+    origin: HookOrigin,
+    plain_http: bool,
+    cx: &mut Reading,
+) -> Option<Hook> {
+    let before = cx.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let mut keys = HookTable::read(given, cx);
+    given.refuse_unknown(&HookTable::SPEC, table_with, cx);
+    let name = keys.name.clone().unwrap_or_else(|| format!("hook-{position}"));
+    check_name(given, &name, cx);
+    let handler = handler_of(given, cx);
+    let on = events_of(&keys, given, handler, cx);
+    let on_error = on_error_of(&keys, given, on, cx);
+    let mode = mode_of(&keys, given, on, handler, cx);
+    let streams = streams_of(given, on, cx);
+    keys.plain_http |= plain_http;
+    let handler = handler.and_then(|handler| read_handler(handler, &keys, given, cx));
+    let after = cx.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let hook = Hook { name, on, mode, streams, handler: handler?, on_error, origin, keys };
+    (after == before).then_some(hook)
+}
+
+fn check_name(given: &Given, name: &str, cx: &mut Reading) {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if let Some(value) = given.value("name")
+        && (name.is_empty() || name.len() > 64 || !name.chars().all(good))
+    {
+        let _none: Option<()> =
+            cx.refuse(&value.at, format!("`{name}` is no name of a hook"), "1 to 64 of `A-Z a-z 0-9 _ . -`");
+    }
+}
+
+/// Which of the four handlers the hook has, and that no key of another is there.
+fn handler_of(given: &Given, cx: &mut Reading) -> Option<&'static str> {
+    let named: Vec<&'static str> =
+        HANDLERS.into_iter().filter(|handler| given.value(handler).is_some()).collect();
+    let handler = match named.as_slice() {
+        [one] => *one,
+        [] => {
+            let at = given.at.clone()?;
+            return cx.refuse(
+                &at,
+                "the hook calls nothing",
+                "needs one of `run`, `worker`, `url` and `stdio`",
+            );
+        }
+        [first, rest @ ..] => {
+            for more in rest {
+                let at = given.key_at(more)?.clone();
+                let title = format!("`{more}` beside `{first}`");
+                let _none: Option<()> = cx.refuse(&at, title, "a hook has only one of them");
+            }
+            return None;
+        }
+    };
+    let posts = handler == "run" && given.value("run").is_some_and(is_http_request);
+    for (key, handlers) in ONLY_FOR {
+        let fits = handlers.contains(&handler) || (posts && handlers == ["url"]);
+        if let (Some(at), false) = (given.key_at(key), fits) {
+            let title = format!("`{key}` has no meaning for `{handler}`");
+            let _none: Option<()> = cx.refuse(&at.clone(), title, format!("is for {}", either(handlers)));
+        }
+    }
+    Some(handler)
+}
+
+/// Whether a `run` is the built-in `http-request URL`.
+fn is_http_request(run: &Node) -> bool {
+    match &run.raw {
+        Raw::Text(text) | Raw::Loose(text) => text.split_whitespace().next() == Some("http-request"),
+        Raw::List(words) => {
+            matches!(words.first().map(|word| &word.raw), Some(Raw::Text(text)) if text == "http-request")
+        }
+        _ => false,
+    }
+}
+
+fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Handler> {
+    let at = given.value(handler)?.at.clone();
+    match handler {
+        "run" => {
+            let mut argv = keys.run.clone()?.0;
+            if argv.first().is_some_and(|program| program == "http-request") {
+                let [_, url] = argv.as_slice() else {
+                    return cx.refuse(&at, "`http-request` takes one URL", "write `http-request URL`");
+                };
+                return webhook(url.clone(), &at, keys, given, cx).map(Handler::Url);
+            }
+            let place = place(keys, given, &at, cx);
+            program::find(argv.first()?, &at, keys, cx)?;
+            argv.extend(keys.args.iter().cloned());
+            let stdin = keys.stdin.unwrap_or(StdinWord::Event);
+            Some(Handler::Run { argv, stdin, place: place? })
+        }
+        "worker" => {
+            let mut argv = keys.worker.clone()?.0;
+            let place = place(keys, given, &at, cx);
+            program::find(argv.first()?, &at, keys, cx)?;
+            argv.extend(keys.args.iter().cloned());
+            let (min, max) = (keys.min, keys.max);
+            if let (Some(value), true) = (given.value("min"), min > max && given.value("max").is_some()) {
+                return cx.refuse(&value.at, "`min` is above `max`", format!("must be at most {max}"));
+            }
+            let max_requests = keys.max_requests.and_then(NonZeroU64::new);
+            let pool = PoolSize { min, max: max.max(min), queue: keys.queue, max_requests };
+            Some(Handler::Worker { argv, place: place?, pool })
+        }
+        "url" => webhook(keys.url.clone()?.0, &at, keys, given, cx).map(Handler::Url),
+        _ => Some(Handler::Stdio { target: keys.stdio?, form: keys.format.unwrap_or(StdioForm::Json) }),
+    }
+}
+
+fn place(keys: &HookTable, given: &Given, at: &At, cx: &mut Reading) -> Option<ProgramPlace> {
+    let cwd = match keys.cwd.as_deref() {
+        None => Cwd::Server,
+        Some("private") => Cwd::Private,
+        Some(path) => {
+            let at = given.value("cwd")?.at.clone();
+            let path = cx.sources.resolve(&at, path.as_ref());
+            if !path.is_dir() {
+                return cx.refuse(&at, format!("{} is no folder", path.display()), "must be a folder");
+            }
+            Cwd::Path(std::path::absolute(path).ok()?)
+        }
+    };
+    let user = match &keys.user {
+        None => None,
+        Some(name) => {
+            let user = name.parse().map_or_else(|_| User::Name(name.clone()), User::Id);
+            if let Err(error) = user.uid() {
+                let at = given.value("user")?.at.clone();
+                return cx.refuse(&at, format!("there is no user `{name}`"), error.to_string());
+            }
+            Some(user)
+        }
+    };
+    let base = cx.sources.resolve(at, "".as_ref());
+    let base = std::path::absolute(if base.as_os_str().is_empty() { ".".into() } else { base }).ok()?;
+    let from = if keys.env_clear { EnvironmentFrom::Nothing } else { EnvironmentFrom::Server };
+    Some(ProgramPlace { cwd, base, user, env: keys.env.clone(), from })
+}
+
+fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Webhook> {
+    let plain_http = if keys.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
+    let url = program::check_url(url, at, plain_http, cx)?;
+    for (key, path) in [("ca", &keys.ca), ("cert", &keys.cert), ("key", &keys.key)] {
+        if let (Some(path), Some(value)) = (path, given.value(key)) {
+            program::check_readable(path, &value.at.clone(), cx)?;
+        }
+    }
+    let identity = match (&keys.cert, &keys.key) {
+        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+        (None, None) => None,
+        (cert, _) => {
+            let (there, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
+            let at = given.key_at(there)?.clone();
+            return cx.refuse(&at, format!("`{there}` without `{missing}`"), "both or neither");
+        }
+    };
+    let secret = |reference: &SecretRef| reference.secret.clone();
+    let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
+    let secrets = keys.secret.iter().map(secret).collect();
+    Some(Webhook { url, headers, secrets, ca: keys.ca.clone(), identity, plain_http })
+}
