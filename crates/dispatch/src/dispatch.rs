@@ -191,6 +191,12 @@ impl Dispatch {
     pub fn status(&self) -> Vec<HookStatus> {
         self.0.state().core.status()
     }
+
+    /// Answers that came for calls which were over already: late ones and duplicates.
+    #[must_use]
+    pub fn stray_answers(&self) -> u64 {
+        self.0.state().core.stray_answers()
+    }
 }
 
 impl Sink for Dispatch {

@@ -270,3 +270,6 @@ impl<H: Clone> Core<H> {
         self.mutation == Some(mutation)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,30 +4,17 @@
 //! starts only when the one before it is settled: answered, lost, dropped, or stepped *aside* because its
 //! next try lies further ahead than a lane may be held.
 
+mod lanes;
+mod retries;
+
 use super::calls::{CallHead, Deadline, Ending, Sending};
-use super::slot::{About, Due, HookId, LaneKey, Whose};
+use super::slot::{Due, HookId, LaneKey};
 use super::{CallId, Core, DropCause, Dropped, Next, Output, Owner};
-use crate::{DeliveryId, Failure, HookSpec, Mode, Mutation, Outcome, Retry, RetryAfter};
-use jackfield_events::{Answer, Event, OrderedBy};
+use crate::{DeliveryId, Failure, HookSpec, Mode, Mutation, Outcome, Retry};
+use jackfield_events::{Answer, Event};
 use jackfield_media::Mono;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pauses before each further try.
-const SCHEDULE: [Duration; 9] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(2 * 60),
-    Duration::from_secs(10 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 60 * 60),
-    Duration::from_secs(5 * 60 * 60),
-    Duration::from_secs(10 * 60 * 60),
-];
-/// How long after its first failure a notice may hold its lane between its tries.
-const HOLD: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Notice {
@@ -161,49 +148,6 @@ impl<H: Clone> Core<H> {
         self.move_lane(&lane);
     }
 
-    fn lane_of(&self, hook: HookId, spec: &HookSpec, event: &Event) -> LaneKey {
-        let group = spec.lane_group.clone().filter(|_| !self.is(Mutation::GroupIgnored));
-        let scope = event.scope();
-        let connection = scope.conn_id.map(About::Connection);
-        let by_connection = self.is(Mutation::LanePerConnection);
-        let about = match event.spec().ordered_by {
-            OrderedBy::Stream if by_connection => connection,
-            OrderedBy::Connection => connection,
-            OrderedBy::Stream => scope.stream_key.clone().map(About::Stream),
-        };
-        let about = match about {
-            Some(_) if self.is(Mutation::LanesMerged) => About::Node,
-            about => about.unwrap_or(About::Node),
-        };
-        LaneKey { whose: group.map_or(Whose::Hook(hook), Whose::Group), about }
-    }
-
-    /// Makes the first of a lane ready, if nothing holds the lane.
-    fn move_lane(&mut self, key: &LaneKey) {
-        let Some(lane) = self.lanes.get(key) else { return };
-        let Some(first) = lane.waiting.front().copied() else {
-            if lane.holding == 0 {
-                self.lanes.remove(key);
-            }
-            return;
-        };
-        if lane.holding > 0 && !self.is(Mutation::LaneIgnored) {
-            return;
-        }
-        if let Some(notice) = self.notices.get_mut(&first).filter(|notice| notice.stage == Stage::Behind) {
-            notice.stage = Stage::Ready;
-            let hook = notice.hook;
-            self.make_ready(hook, first);
-        }
-    }
-
-    fn make_ready(&mut self, hook: HookId, delivery: DeliveryId) {
-        if let Some(slot) = self.slots.get_mut(&hook) {
-            slot.ready.push_back(delivery);
-            self.active.insert(hook);
-        }
-    }
-
     /// Drops the hook's oldest notices until its queue is within its bound.
     pub(super) fn keep_bound(&mut self, hook: HookId) {
         while let Some(slot) = self.slots.get(&hook) {
@@ -261,14 +205,6 @@ impl<H: Clone> Core<H> {
                 self.move_lane(&notice.lane);
             }
             Place::Aside => {}
-        }
-    }
-
-    /// One that held the lane has settled or stepped aside.
-    fn release(&mut self, key: &LaneKey) {
-        if let Some(lane) = self.lanes.get_mut(key) {
-            lane.holding = lane.holding.saturating_sub(1);
-            self.move_lane(key);
         }
     }
 
@@ -346,60 +282,6 @@ impl<H: Clone> Core<H> {
         }
     }
 
-    /// When a failed notice is tried again, if it is.
-    fn pause(&mut self, delivery: DeliveryId, failed: &Failure) -> Option<Mono> {
-        let notice = self.notices.get(&delivery)?;
-        let retries = self.slots.get(&notice.hook)?.spec().retries;
-        let by_us = failed.retry == Retry::No && failed.outcome == Outcome::Timeout;
-        let wanted = match retries.after {
-            RetryAfter::Any => true,
-            RetryAfter::Failure => failed.retry != Retry::No || by_us,
-            RetryAfter::Asked => failed.retry != Retry::No || self.is(Mutation::RunRetried),
-        };
-        let limited = notice.attempt > retries.limit && !self.is(Mutation::RetriesUnlimited);
-        if !wanted || limited || failed.retry == Retry::Disable {
-            return None;
-        }
-        let step = usize::try_from(notice.attempt).unwrap_or(usize::MAX).saturating_sub(1);
-        let base = SCHEDULE.get(step).or(SCHEDULE.last()).copied().unwrap_or(HOLD);
-        let pause = match failed.retry {
-            Retry::After(wish) if self.is(Mutation::RetryAfterUnbounded) => wish,
-            Retry::After(wish) => wish.clamp(base, base.saturating_mul(2)),
-            _ => self.chance.jittered(base),
-        };
-        Some(self.now.after(pause))
-    }
-
-    fn pause_until(&mut self, delivery: DeliveryId, at: Mono) {
-        let (frees, holds) = (self.is(Mutation::RetryFreesLane), self.is(Mutation::RetryHoldsLane));
-        let Some(notice) = self.notices.get_mut(&delivery) else { return };
-        notice.stage = Stage::Pausing(at);
-        let first_failed = *notice.first_failed.get_or_insert(self.now);
-        self.timers.insert((at, Due::Retry(delivery)));
-        let (hook, lane) = (notice.hook, notice.lane.clone());
-        let too_long = at > first_failed.after(HOLD) && !holds;
-        let steps_aside = notice.place == Place::Holding && (too_long || frees);
-        if steps_aside {
-            notice.place = Place::Aside;
-        }
-        if let Some(slot) = self.slots.get_mut(&hook) {
-            slot.queued.insert(delivery);
-        }
-        if steps_aside {
-            self.release(&lane);
-        }
-        self.keep_bound(hook);
-    }
-
-    /// The pause of a failed notice is over.
-    pub(super) fn try_again(&mut self, delivery: DeliveryId) {
-        if let Some(notice) = self.notices.get_mut(&delivery) {
-            notice.stage = Stage::Ready;
-            let hook = notice.hook;
-            self.make_ready(hook, delivery);
-        }
-    }
-
     fn over(&mut self, delivery: DeliveryId, next: Next) {
         let Some(notice) = self.notices.remove(&delivery) else { return };
         if next == Next::Lost
@@ -429,38 +311,6 @@ impl<H: Clone> Core<H> {
         let own = self.notices.iter().filter(|(_, notice)| notice.hook == hook).map(|(id, _)| *id);
         for delivery in own.collect::<Vec<_>>() {
             self.give_up(delivery, cause);
-        }
-    }
-
-    /// Puts all notices into the lanes that the configuration now gives them, in the order in which they
-    /// were queued.
-    pub(super) fn sort_into_lanes(&mut self) {
-        self.lanes.clear();
-        let all: Vec<DeliveryId> = self.notices.keys().copied().collect();
-        for delivery in all {
-            let Some(notice) = self.notices.get(&delivery) else { continue };
-            let Some(slot) = self.slots.get(&notice.hook) else { continue };
-            let configured = Arc::clone(&slot.configured);
-            let key = self.lane_of(notice.hook, &configured.spec, &notice.event);
-            let Some(notice) = self.notices.get_mut(&delivery) else { continue };
-            let lane = self.lanes.entry(key.clone()).or_default();
-            notice.lane = key;
-            match notice.place {
-                Place::Holding => lane.holding += 1,
-                Place::Waiting => lane.waiting.push_back(delivery),
-                Place::Aside => {}
-            }
-            if notice.place == Place::Waiting && notice.stage == Stage::Ready {
-                notice.stage = Stage::Behind;
-                let hook = notice.hook;
-                if let Some(slot) = self.slots.get_mut(&hook) {
-                    slot.ready.retain(|ready| *ready != delivery);
-                }
-            }
-        }
-        let keys: Vec<LaneKey> = self.lanes.keys().cloned().collect();
-        for key in keys {
-            self.move_lane(&key);
         }
     }
 }

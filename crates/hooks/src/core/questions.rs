@@ -8,16 +8,20 @@
 //!         conclude ◄─ no hook left, deny, failure with policy deny
 //! ```
 
+mod effects;
+mod waiting;
+
 use super::calls::{CallHead, Deadline, Ending, Sending, failure};
-use super::notices::copy;
-use super::slot::{Configured, Due, HookId, Plan};
+use super::slot::{Configured, Plan};
 use super::{CallId, Core, Next, Output, Owner, QuestionId};
 use crate::{DeliveryId, Failure, Mode, Mutation, NoticeShare, Outcome};
-use jackfield_events::{Answer, Decision, Denial, Event, Kind, OnError, Reason, Verdict};
+use effects::Effect;
+use jackfield_events::{Answer, Decision, Event, Verdict};
 use jackfield_media::{Mono, StreamKey, Text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use waiting::Room;
 
 #[derive(Debug)]
 pub(super) struct Question<H> {
@@ -49,23 +53,6 @@ struct Asking<H> {
     head: CallHead,
     configured: Arc<Configured<H>>,
     deadline: Deadline,
-}
-
-/// Whether a hook's call can be sent now.
-enum Room {
-    Now,
-    /// When a call ends, or at that time.
-    Later(Option<Mono>),
-    Refused,
-}
-
-/// What an answer or failure does to its question.
-enum Effect {
-    Nothing,
-    Replaced(Box<Event>),
-    /// Let through in spite of a failure, perhaps with a value.
-    LetThrough(Box<Event>),
-    Denied(Reason),
 }
 
 impl<H: Clone> Core<H> {
@@ -167,37 +154,6 @@ impl<H: Clone> Core<H> {
         ))
     }
 
-    /// Whether this hook can take a question's call now. Its limits are those of today, whatever plan the
-    /// question has.
-    fn room_for_question(&self, hook: HookId) -> Room {
-        let Some(slot) = self.slots.get(&hook) else { return Room::Refused };
-        let disabled = slot.disabled && !self.is(Mutation::DisabledCalled);
-        if disabled || !slot.breaker.admits(self.now) {
-            return Room::Refused;
-        }
-        let most = slot.spec().concurrency.max(1);
-        if slot.questions_out >= most && !self.is(Mutation::ConcurrencyIgnored) {
-            return Room::Later(None);
-        }
-        match slot.rate.as_ref().and_then(|rate| rate.wait(self.now)) {
-            Some(at) if !self.is(Mutation::RateIgnored) => Room::Later(Some(at)),
-            _ => Room::Now,
-        }
-    }
-
-    fn wait_for_room(&mut self, id: QuestionId, asking: Asking<H>) {
-        if !self.is(Mutation::WaitingUntimed) {
-            self.timers.insert((asking.deadline.at, Due::Asking(id)));
-        }
-        self.active.insert(asking.head.hook);
-        if let Some(slot) = self.slots.get_mut(&asking.head.hook) {
-            slot.asking.push_back(id);
-        }
-        if let Some(question) = self.questions.get_mut(&id) {
-            question.stage = Stage::Asking(Box::new(asking));
-        }
-    }
-
     fn call(&mut self, id: QuestionId, asking: Asking<H>) {
         let Asking { head, configured, deadline } = asking;
         if let Some(question) = self.questions.get_mut(&id) {
@@ -206,60 +162,6 @@ impl<H: Clone> Core<H> {
         let handler = configured.handler.clone();
         let share = NoticeShare::Own;
         self.send(Sending { head, handler, num_dropped: 0, deadline, share });
-    }
-
-    /// Takes a question that waits out of its hook's queue.
-    fn stop_waiting(&mut self, id: QuestionId) -> Option<Asking<H>> {
-        let question = self.questions.get_mut(&id)?;
-        match std::mem::replace(&mut question.stage, Stage::Between) {
-            Stage::Asking(asking) => {
-                self.timers.remove(&(asking.deadline.at, Due::Asking(id)));
-                if let Some(slot) = self.slots.get_mut(&asking.head.hook) {
-                    slot.asking.retain(|waiting| *waiting != id);
-                }
-                Some(*asking)
-            }
-            other => {
-                question.stage = other;
-                None
-            }
-        }
-    }
-
-    /// Starts or refuses the questions that wait for this hook, in order, as far as there is room.
-    pub(super) fn serve_questions(&mut self, hook: HookId) {
-        while let Some(id) = self.slots.get(&hook).and_then(|slot| slot.asking.front().copied()) {
-            match self.room_for_question(hook) {
-                Room::Later(Some(at)) => return self.wake_at(hook, at),
-                Room::Later(None) => return,
-                Room::Now => {
-                    if let Some(asking) = self.stop_waiting(id) {
-                        self.call(id, asking);
-                    }
-                }
-                Room::Refused => {
-                    let open = failure(Outcome::BreakerOpen, "the hook is left alone for a while");
-                    self.turn_away(id, &open);
-                }
-            }
-        }
-    }
-
-    /// A question waited for room until its deadline.
-    pub(super) fn waited_in_vain(&mut self, id: QuestionId) {
-        let Some(Question { stage: Stage::Asking(asking), .. }) = self.questions.get(&id) else { return };
-        let outcome = match asking.deadline.outcome {
-            Outcome::Budget => Outcome::Budget,
-            _ => Outcome::Overload,
-        };
-        self.turn_away(id, &failure(outcome, "the hook had no room in time"));
-    }
-
-    fn turn_away(&mut self, id: QuestionId, failed: &Failure) {
-        if let Some(Asking { head, configured, .. }) = self.stop_waiting(id) {
-            self.refuse(id, head, &configured, failed);
-            self.go_on(id);
-        }
     }
 
     /// Ends a call that was never sent, by the hook's policy.
@@ -315,80 +217,6 @@ impl<H: Clone> Core<H> {
             return self.conclude(id, Verdict::unasked());
         }
         self.go_on(id);
-    }
-
-    /// What an answer does, if it is one to this question.
-    fn judge(&self, id: QuestionId, answer: &Answer) -> Result<Effect, Failure> {
-        let Some(question) = self.questions.get(&id) else { return Ok(Effect::Nothing) };
-        match &answer.decision {
-            Decision::Deny if self.is(Mutation::DenyOverturned) => Ok(Effect::Nothing),
-            Decision::Pass | Decision::Allow => Ok(Effect::Nothing),
-            Decision::Deny => Ok(Effect::Denied(answer.reason.clone())),
-            Decision::Replace(_) if question.event.spec().kind != Kind::Resolve => {
-                Err(failure(Outcome::ProtocolError, "this question has nothing to replace"))
-            }
-            Decision::Replace(_) if question.key.is_some() && self.is(Mutation::FirstReplacementWins) => {
-                Ok(Effect::Nothing)
-            }
-            Decision::Replace(value) => match question.event.with_key(value) {
-                Ok(event) => Ok(Effect::Replaced(Box::new(event))),
-                Err(error) => {
-                    Err(failure(Outcome::ProtocolError, &format!("the value is no stream key: {error}")))
-                }
-            },
-        }
-    }
-
-    /// What the hook's failure does: its own policy, else the catalogue's. A policy that cannot act
-    /// (a value for a question that has none, or one that is no key) is deny.
-    fn policy(&self, id: QuestionId, configured: &Configured<H>, failed: &Failure) -> (OnError, Effect) {
-        let denied = || {
-            let code = Some(failed.outcome.as_str().into());
-            let text = Some(failed.detail.as_str().into());
-            (OnError::Deny, Effect::Denied(Reason { code, text, public: None }))
-        };
-        let Some(question) = self.questions.get(&id) else { return denied() };
-        let (name, spec) = (&configured.spec.name, question.event.spec());
-        let policy = configured.spec.on_error.clone().or_else(|| spec.on_error()).unwrap_or(OnError::Deny);
-        let marked = |event: &Event| {
-            let unmarked = self.is(Mutation::FailopenUnmarked);
-            Effect::LetThrough(Box::new(if unmarked { copy(event) } else { event.with_failopen(name) }))
-        };
-        match policy {
-            OnError::Deny if self.is(Mutation::FailureAllows) => (OnError::Allow, marked(&question.event)),
-            OnError::Deny => denied(),
-            OnError::Allow => (OnError::Allow, marked(&question.event)),
-            OnError::Value(value) if spec.kind == Kind::Resolve => match question.event.with_key(&value) {
-                Ok(event) => (OnError::Value(value), marked(&event)),
-                Err(_no_key) => denied(),
-            },
-            OnError::Value(_) => denied(),
-        }
-    }
-
-    fn apply(&mut self, id: QuestionId, hook: &Text, effect: Effect) {
-        let keeps = self.mutation != Some(Mutation::FailureForgetsReplacement);
-        let Some(question) = self.questions.get_mut(&id) else { return };
-        match effect {
-            Effect::Nothing => {}
-            Effect::Replaced(event) => {
-                question.key.clone_from(&event.scope().stream_key);
-                question.event = Arc::from(event);
-            }
-            Effect::LetThrough(event) => {
-                if event.scope().stream_key != question.event.scope().stream_key {
-                    question.key.clone_from(&event.scope().stream_key);
-                    question.replaced_by = Some(hook.clone());
-                } else if !keeps {
-                    question.key = None;
-                }
-                question.failopen.push(hook.clone());
-                question.event = Arc::from(event);
-            }
-            Effect::Denied(reason) => {
-                self.conclude(id, Verdict::Deny(Denial { hook: hook.clone(), reason }));
-            }
-        }
     }
 
     fn conclude(&mut self, id: QuestionId, verdict: Verdict) {
