@@ -280,7 +280,7 @@ impl Stream {
             session.end(reason);
         }
         let resume = self.hub.config.resume;
-        if resume.is_zero() || self.stopped {
+        if resume.is_zero() {
             self.end_life(now, reason);
             return;
         }

@@ -1,8 +1,9 @@
 //! How often viewers are written to, and what is shared.
 
 use crate::kit::{CountingPackager, Kit, Viewer, config, key, keyframe, picture, send, settle, sound};
+use jackfield_events::EndReason;
 use jackfield_hub::{HubConfig, Packager};
-use jackfield_media::TrackKind;
+use jackfield_media::{Frame, TrackKind};
 use jackfield_runtime::clock;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -109,4 +110,27 @@ async fn what_comes_with_one_wake_goes_out_in_one_batch() {
     publisher.send(vec![picture(66), sound(70)]).await.unwrap();
     settle().await;
     assert_eq!(viewer.take(), ["V0 v33 v66 a70"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_group_of_pictures_is_held() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = kit.publish(&key()).await;
+    let _subscriber = kit.play(&key(), &Viewer::default()).await;
+    let owned = |mut frame: Frame| {
+        frame.payload = vec![0; 100].into();
+        (frame.payload.clone(), frame)
+    };
+    let (first_sound, frame) = owned(sound(0));
+    send(&publisher, vec![frame]).await;
+    assert!(first_sound.is_unique(), "sound without pictures is not kept");
+    let (first_group, frame) = owned(keyframe(40));
+    send(&publisher, vec![frame]).await;
+    assert!(!first_group.is_unique());
+    let (second_group, frame) = owned(keyframe(80));
+    send(&publisher, vec![frame]).await;
+    assert!(first_group.is_unique() && !second_group.is_unique());
+    publisher.finish(EndReason::Unpublish).await;
+    settle().await;
+    assert!(second_group.is_unique());
 }

@@ -1,6 +1,7 @@
 //! What a viewer gets first.
 
 use crate::kit::{Kit, Viewer, config, data, key, keyframe, picture, send, settle, sound, video_track};
+use jackfield_events::EndReason;
 use jackfield_hub::{HubConfig, Paused, Publisher, Wanted};
 use jackfield_media::{FrameClass, TrackKind};
 use jackfield_runtime::clock;
@@ -29,6 +30,35 @@ async fn a_late_joiner_gets_configurations_and_the_last_group_in_one_batch() {
     assert_eq!(viewer.take(), ["Dc2000 Vc2000 Ac2000 V2000 a2005 v2040"]);
     send(&publisher, vec![picture(2080)]).await;
     assert_eq!(viewer.take(), ["v2080"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_metadata_keeps_the_group_and_reaches_the_next_joiner() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = with_configurations(&kit).await;
+    send(&publisher, vec![keyframe(0)]).await;
+    let [first, second, third] = [Viewer::default(), Viewer::default(), Viewer::default()];
+    let _first = kit.play(&key(), &first).await;
+    send(&publisher, vec![config(TrackKind::Data, 10, b"longer metadata"), picture(40)]).await;
+    let _second = kit.play(&key(), &second).await;
+    send(&publisher, vec![config(TrackKind::Data, 50, b""), picture(80)]).await;
+    let _third = kit.play(&key(), &third).await;
+    assert_eq!(second.take(), ["Dc0 Vc0 Ac0 V0 v40", "Dc50 v80"]);
+    assert_eq!(third.take(), ["Vc0 Ac0 V0 v40 v80"], "an empty one takes it back");
+    assert_eq!(kit.told().iter().filter(|line| line.starts_with("play_start")).count(), 3);
+    let bytes = |event: &str, nth: usize| {
+        let all = kit.events();
+        let found = all.iter().filter(|told| told.event_type().name() == event).nth(nth).unwrap();
+        found.field("bytes_sent").unwrap().as_u64()
+    };
+    publisher.finish(EndReason::Unpublish).await;
+    settle().await;
+    // 4 bytes of metadata for the first, 15 for the second, none for the third.
+    let media = 6 + 100 + 20;
+    let longer = b"longer metadata".len() as u64;
+    assert_eq!(bytes("play_stop", 0), Some(media + 4 + longer));
+    assert_eq!(bytes("play_stop", 1), Some(media + longer));
+    assert_eq!(bytes("play_stop", 2), Some(media));
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,6 +93,7 @@ async fn a_silent_publisher_is_replaced_and_fenced() {
     assert_eq!(first.send(vec![keyframe(9000)]).await, Err(EndReason::Superseded));
     send(&second, vec![keyframe(0), picture(40)]).await;
     assert_eq!(viewer.batches(), ["V0", "v2000", "V5000 v5040"], "one time line, and nothing of the first");
+    assert_eq!(kit.hub.streams()[0].counters.time_repairs, 0, "a new session is no repair");
     drop(first);
     second.finish(EndReason::Timeout).await;
     subscriber.ended().await;
@@ -139,6 +140,38 @@ async fn frames_that_wait_are_counted_before_the_end() {
     publisher.finish(EndReason::Unpublish).await;
     assert_eq!(kit.only("publish_stop").field("audio_packets").unwrap().as_u64(), Some(50));
     assert_eq!(viewer.batches().len(), 1, "one wake, one batch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_is_faster_than_the_stream_waits_and_loses_nothing() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = kit.publish(&key()).await;
+    for ms in 0..1000 {
+        publisher.send(vec![sound(ms)]).await.unwrap();
+    }
+    // One batch larger than all that may wait.
+    let mut large = sound(1000);
+    large.payload = vec![0; 9 << 20].into();
+    publisher.send(vec![large.clone()]).await.unwrap();
+    publisher.send(vec![large]).await.unwrap();
+    publisher.finish(EndReason::Unpublish).await;
+    assert_eq!(kit.only("publish_stop").field("audio_packets").unwrap().as_u64(), Some(1002));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_former_publisher_sent_last_still_goes_out() {
+    let kit = Kit::new(HubConfig::default());
+    let first = kit.publish(&key()).await;
+    let viewer = Viewer::default();
+    let _subscriber = kit.play(&key(), &viewer).await;
+    send(&first, vec![keyframe(0)]).await;
+    // It waits for a picture that does not come.
+    send(&first, vec![sound(5)]).await;
+    let second = kit.try_publish(&key(), Takeover::Replace).await.unwrap();
+    assert_eq!(viewer.take(), ["V0", "a5"]);
+    // The successor has no pictures, so nobody waits for any.
+    send(&second, vec![sound(0)]).await;
+    assert_eq!(viewer.take(), ["a6"]);
 }
 
 #[tokio::test(start_paused = true)]
