@@ -62,7 +62,7 @@ pub use journal::Journal;
 pub use matrix::Matrix;
 pub use pairs::check_pairs;
 pub use place::{Scratch, fixture, free_port, hook_fixture, server};
-pub use process::{Processes, resident_kib, wait_end};
+pub use process::{Processes, forget_peak, peak_kib, resident_kib, wait_end};
 pub use program::{BytesFn, Finished, Program, Running, Stdout};
 pub use receiver::{Receiver, Reply, Request};
 pub use server::{Ended, LogLine, Server, ServerBuilder, peer};

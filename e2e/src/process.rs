@@ -121,13 +121,35 @@ pub(crate) fn threads(pid: u32) -> Result<usize> {
 /// # Errors
 /// When the process is gone.
 pub fn resident_kib(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmRSS:")
+}
+
+/// The most resident memory that the process had since its start or [`forget_peak`] (`VmHWM`), in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub fn peak_kib(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmHWM:")
+}
+
+/// Lets the peak of a process begin anew at what it has now.
+///
+/// # Errors
+/// When the process is gone.
+pub fn forget_peak(pid: u32) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    // proc(5): "5" resets the peak.
+    std::fs::write(&path, "5").context(path)
+}
+
+fn status_kib(pid: u32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).context(path)?;
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS: the process has ended")?;
-    line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
+        .find_map(|line| line.strip_prefix(name))
+        .with_context(|| format!("no {name} the process has ended"))?;
+    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number"))
 }
 
 #[cfg(test)]
@@ -146,7 +168,8 @@ mod tests {
         child.wait().unwrap();
         wait_end(child.id(), crate::SOON).unwrap();
         assert!(!Processes::now().unwrap().lives(child.id()));
-        assert!(resident_kib(me).unwrap() > 100);
+        forget_peak(me).unwrap();
+        assert!(resident_kib(me).unwrap() > 100 && peak_kib(me).unwrap() > 100);
         assert!(descriptors(me).unwrap() >= 3 && threads(me).unwrap() >= 1);
     }
 }

@@ -115,9 +115,15 @@ impl Program {
         if let Some(pipe) = child.stdout.take() {
             match self.stdout {
                 Stdout::Lines => read_lines(pipe, stdout.clone()),
-                Stdout::Bytes(call) => read_bytes(pipe, call),
-                Stdout::Unread => unread = Some(pipe),
-                Stdout::Closed => drop(pipe),
+                other => {
+                    // No line will come.
+                    stdout.close();
+                    match other {
+                        Stdout::Bytes(call) => read_bytes(pipe, call),
+                        Stdout::Unread => unread = Some(pipe),
+                        _ => drop(pipe),
+                    }
+                }
             }
         }
         let stderr = Journal::default();

@@ -39,6 +39,8 @@ pub enum Reply {
     Reset,
     /// These bytes, whatever they are, and the end of the connection.
     Raw(Vec<u8>),
+    /// These bytes, and then nothing; the connection stays open.
+    Stall(Vec<u8>),
     /// 200 and a body of so many spaces.
     Flood {
         /// Length of the body.

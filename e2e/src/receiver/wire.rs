@@ -96,6 +96,11 @@ impl Connection {
                     }
                 }
             }
+            Reply::Stall(bytes) => {
+                stream.write_all(bytes)?;
+                stream.flush()?;
+                return self.reply(&Reply::Silence, stream, socket);
+            }
             Reply::Silence => while !self.gone.wait(Duration::from_secs(1)) {},
             Reply::Close => {}
             // With a linger time of 0 the close that follows is a reset.

@@ -1,0 +1,92 @@
+//! Bad input against the built server. `docs/bad-input.md` says which test stands for which input.
+
+mod flood;
+mod lifeline;
+mod names;
+mod peers;
+mod protocol;
+mod scripts;
+mod standard_output;
+mod webhooks;
+mod workers;
+
+use anyhow::{Context, Result, bail};
+use jackfield_e2e::rtmp::Client;
+use jackfield_e2e::{LogLine, SOON, Server};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+/// A socket to the server's RTMP port, without a client behind it.
+struct Raw(TcpStream);
+
+impl Raw {
+    fn open(server: &Server) -> Result<Self> {
+        let socket = TcpStream::connect_timeout(&server.rtmp(), SOON).context("connecting")?;
+        socket.set_read_timeout(Some(SOON))?;
+        Ok(Self(socket))
+    }
+
+    /// Sends as much as the server takes: it may have closed meanwhile.
+    fn say(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap_or_default();
+    }
+
+    /// Reads until the server closes.
+    fn wait_closed(&mut self) -> Result<()> {
+        let mut block = vec![0; 16 * 1024];
+        loop {
+            match self.0.read(&mut block) {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => bail!("the server has not closed the connection: {error}"),
+            }
+        }
+    }
+}
+
+/// A client like any other publishes and is told that it may.
+fn a_client_gets_through(server: &Server, name: &str) -> Result<Client> {
+    let mut client = Client::connect(server.rtmp(), "live")?;
+    client.publish(name).context("a client like any other")?;
+    Ok(client)
+}
+
+/// How a call of a hook ended, as the log tells it.
+#[derive(Debug, Clone)]
+struct HookCall {
+    event: String,
+    outcome: String,
+    elapsed_ms: u64,
+    pid: Option<u32>,
+}
+
+impl HookCall {
+    fn read(line: &LogLine) -> Option<Self> {
+        Some(Self {
+            event: line.field("event")?.to_owned(),
+            outcome: line.field("outcome")?.to_owned(),
+            elapsed_ms: line.value("elapsed_us")?.as_u64()? / 1000,
+            pid: line.value("pid").and_then(|pid| u32::try_from(pid.as_u64()?).ok()),
+        })
+    }
+}
+
+/// All calls of a hook that have ended.
+fn calls(server: &Server, hook: &str) -> Vec<HookCall> {
+    server.log().read(|lines| calls_in(lines, hook))
+}
+
+fn calls_in(lines: &[String], hook: &str) -> Vec<HookCall> {
+    let lines = lines.iter().filter_map(|line| LogLine::parse(line));
+    let lines = lines.filter(|line| line.message() == "Hook called" && line.field("hook") == Some(hook));
+    lines.filter_map(|line| HookCall::read(&line)).collect()
+}
+
+/// Waits for the end of the first call of a hook.
+fn first_call(server: &Server, hook: &str) -> Result<HookCall> {
+    server
+        .log()
+        .wait(&format!("end of a call of `{hook}`"), SOON, |lines| calls_in(lines, hook).into_iter().next())
+}

@@ -1,0 +1,124 @@
+//! More events than a hook can take.
+
+use super::a_client_gets_through;
+use anyhow::{Context, Result, ensure};
+use jackfield_e2e::rtmp::Client;
+use jackfield_e2e::{
+    PlayerKind, PublisherKind, Receiver, Reply, Request, SOON, Server, clip, compare, forget_peak, peak_kib,
+    resident_kib,
+};
+use jackfield_rtmp::chunk::{ChunkWriter, HeaderForm, MessageHeader};
+use jackfield_rtmp::message::kind;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::mpsc::{Receiver as Stopped, RecvTimeoutError};
+use std::time::Duration;
+
+/// So many pictures must come through while the flood lasts.
+pub(super) const PICTURES: usize = 60;
+/// What the queues of the hooks may take of the server's memory.
+const QUEUES_KIB: u64 = 64 * 1024;
+
+/// Publishes `name` and changes its codec configuration ten thousand times a second, each time an event, until the
+/// other end of the channel is gone.
+pub(super) fn flood(server: &Server, name: &str, stopped: &Stopped<()>) -> Result<()> {
+    let mut client = Client::connect(server.rtmp(), "live")?;
+    let message_stream = client.publish(name)?;
+    let mut writer = ChunkWriter::new(HeaderForm::Shortest);
+    let mut thousand = Vec::new();
+    for number in 0..1000 {
+        // AAC LC in stereo, with 44.1 and with 48 kHz.
+        let body = if number % 2 == 0 { [0xaf, 0, 0x12, 0x10] } else { [0xaf, 0, 0x11, 0x90] };
+        let header = MessageHeader { chunk_stream: 20, message_stream, kind: kind::AUDIO, timestamp: 0 };
+        writer.write(header, &body, &mut thousand);
+    }
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(100)) {
+        client.socket().write_all(&thousand).context("the flood")?;
+    }
+    Ok(())
+}
+
+/// How many events the deliveries that came say were left out before them.
+fn num_dropped(requests: &[Request]) -> u64 {
+    let told = |request: &Request| request.json().get("num_dropped").and_then(Value::as_u64);
+    requests.iter().filter_map(told).sum()
+}
+
+const CONFIG: &str = r#"
+[server]
+drain_timeout = "1s"
+[[hook]]
+name = "slow"
+on = ["codec_detected"]
+streams = ["live/flood"]
+url = "BASE/slow"
+[[hook]]
+name = "slow-script"
+on = ["codec_detected"]
+streams = ["live/flood"]
+run = ["sleep", "1"]
+[[hook]]
+name = "fast"
+on = ["publish_start"]
+url = "BASE/fast"
+[[hook]]
+name = "ask"
+on = ["authorize_publish"]
+url = "BASE/ask"
+"#;
+
+#[test]
+fn a_flood_of_events_to_a_slow_hook_is_dropped_and_told_and_disturbs_nobody_else() -> Result<()> {
+    let receiver = Receiver::start(|request| match request.path.as_str() {
+        "/slow" => Reply::After(Duration::from_secs(1), Box::new(Reply::status(204))),
+        "/ask" => Reply::json(200, &json!({ "decision": "allow" })),
+        _ => Reply::status(204),
+    })?;
+    let config = CONFIG.replace("BASE", receiver.url("").trim_end_matches('/'));
+    let server = Server::builder().config(config).log_level("info").stdio_format(None).start()?;
+    let clip = clip::standard()?;
+    let _publisher = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/show"))?;
+    let told = |key: &str| {
+        receiver.wait(&format!("start of {key}"), SOON, |request| {
+            request.path == "/fast" && request.json().get("stream_key") == Some(&json!(key))
+        })
+    };
+    told("live/show")?;
+    let before = resident_kib(server.pid())?;
+    forget_peak(server.pid())?;
+
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let flooding = scope.spawn(|| {
+            // Moved here, so that it ends when this closure does.
+            let stopped = stopped;
+            flood(&server, "flood", &stopped)
+        });
+        told("live/flood")?;
+        let player = PlayerKind::Rtmpdump.start(&server.url("live/show"))?;
+        receiver.requests().wait("delivery that tells of drops", SOON, |requests| {
+            (num_dropped(requests) > 0).then_some(())
+        })?;
+        // Other hooks, questions and media, while it lasts.
+        for number in 0..5 {
+            drop(a_client_gets_through(&server, &format!("beside-{number}"))?);
+            told(&format!("live/beside-{number}"))?;
+        }
+        player.wait_video(PICTURES, SOON)?;
+        compare(clip.recording(), &player.finish()?, PICTURES)?;
+        // It has gone on until now.
+        drop(stop);
+        flooding.join().ok().context("the flood panicked")?
+    })?;
+    let grown = peak_kib(server.pid())?.saturating_sub(before);
+    ensure!(grown < QUEUES_KIB, "the server grew by {grown} KiB");
+    let asked = receiver.requests().all();
+    ensure!(asked.iter().filter(|request| request.path == "/ask").count() == 7, "a question was not asked");
+    for hook in ["slow", "slow-script"] {
+        server.wait_log("warning of lost events", SOON, |line| {
+            line.message() == "Hook loses events" && line.field("hook") == Some(hook)
+        })?;
+    }
+    server.stop()?;
+    Ok(())
+}
