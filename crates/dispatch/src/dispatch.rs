@@ -20,6 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// How long after its deadline a transport may take to drain: its programs get 2 s between SIGTERM and
+/// SIGKILL.
+const GRACE: Duration = Duration::from_secs(3);
+
 /// Limits over all hooks.
 #[derive(Debug, Clone)]
 pub struct DispatchConfig {
@@ -179,10 +183,12 @@ impl Dispatch {
             all
         });
         let drains = transports.iter().map(|transport| catch(async { transport.drain(deadline).await }));
-        for end in futures_util::future::join_all(drains).await {
-            if let Err(panicked) = end {
+        let drains = futures_util::future::join_all(drains);
+        match clock::until(deadline.after(GRACE), drains).await {
+            None => tracing::error!("A hook transport does not end"),
+            Some(ends) => ends.into_iter().filter_map(Result::err).for_each(|panicked| {
                 tracing::error!(error = %panicked, "Hook transport panicked while it drained");
-            }
+            }),
         }
     }
 

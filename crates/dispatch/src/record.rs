@@ -2,6 +2,7 @@
 //! hook in ten seconds.
 
 use crate::Reply;
+use jackfield_events::Kind;
 use jackfield_hooks::{BreakerState, CallId, DropCause, Dropped, Outcome, Settled};
 use jackfield_media::{Mono, Text};
 use std::collections::BTreeMap;
@@ -96,20 +97,20 @@ impl Record {
 }
 
 fn write_settled(settled: &Settled, timing: Option<Timing>, heard: Heard) {
-    let scope = settled.event.scope();
-    let decision = settled.decision.as_ref().map(|decision| format!("{decision:?}"));
-    let policy = settled.policy.as_ref().map(|policy| format!("{policy:?}"));
+    let (scope, spec) = (settled.event.scope(), settled.event.spec());
+    // The name that a publisher asks to have renamed is often its key: a secret.
+    let stream = scope.stream_key.as_ref().filter(|_| spec.kind != Kind::Resolve);
     tracing::debug!(
         hook = %settled.hook,
-        event = settled.event.event_type().name(),
+        event = spec.name,
         id = %settled.event.stamp().id,
-        stream = scope.stream_key.as_ref().map(tracing::field::display),
+        stream = stream.map(tracing::field::display),
         conn = scope.conn_id.map(tracing::field::display),
         delivery = %settled.delivery,
         attempt = settled.attempt,
         outcome = %settled.outcome,
-        decision,
-        policy,
+        decision = settled.decision.as_ref().map(tracing::field::debug),
+        policy = settled.policy.as_ref().map(tracing::field::debug),
         overrides = settled.overrides.as_ref().map(tracing::field::display),
         pid = timing.and_then(|timing| timing.pid),
         queued_us = micros(settled.sent.unwrap_or(settled.ended) - settled.queued),

@@ -6,3 +6,4 @@ mod kit;
 mod notices;
 mod questions;
 mod reloads;
+mod storm;
