@@ -89,7 +89,8 @@ pub(crate) fn of_call(lasting: &Env, call: &Call) -> Env {
     env
 }
 
-/// Whether the text is the glob, whose `*` stands for any bytes. Time is bounded by the product of the lengths.
+/// Whether the text is the glob, whose `*` stands for any bytes. Time is bounded by the product of the
+/// lengths.
 fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
     let mut reached = vec![false; text.len() + 1];
     if let Some(start) = reached.first_mut() {

@@ -14,8 +14,8 @@ pub enum Cwd {
     Server,
     /// This one; a relative path starts at the base folder.
     Folder(PathBuf),
-    /// A new empty one below the system's temporary folder, closed to others, removed when the program and what
-    /// holds its outputs have ended.
+    /// A new empty one below the system's temporary folder, closed to others, removed when the program and
+    /// what holds its outputs have ended.
     Private,
 }
 

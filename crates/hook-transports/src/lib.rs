@@ -4,11 +4,12 @@
 //! ([`jackfield_dispatch::Transport`]); what it can know to be wrong it says at once ([`ConfigError`]).
 //!
 //! # Contract
-//! - A call ends in one reply, by its deadline: an answer, or a [`jackfield_hooks::Failure`] that names the outcome. (A
-//!   notice's program that has to be ended is waited for, at most 2.4 s more.)
-//! - Whatever a handler does, it takes bounded memory and disturbs no other call: answers and lines end at 64 KiB, log lines at 8 KiB
-//!   and at a rate for each hook.
-//! - Dropping a call's future ends what it started: its program with its group, its connection, its place at a worker.
+//! - A call ends in one reply, by its deadline: an answer, or a [`jackfield_hooks::Failure`] that names the
+//!   outcome. (A notice's program that has to be ended is waited for, at most 2.4 s more.)
+//! - Whatever a handler does, it takes bounded memory and disturbs no other call: answers and lines end at
+//!   64 KiB, log lines at 8 KiB and at a rate for each hook.
+//! - Dropping a call's future ends what it started: its program with its group, its connection, its place at
+//!   a worker.
 //!
 //! | | specification |
 //! |---|---|
@@ -53,7 +54,7 @@ pub struct Host {
     pub launcher: Launcher,
     /// Sends requests.
     pub outbound: Outbound,
-    /// Holds their tasks. They end with what they attend: with the end of the programs, not when the group is told
-    /// to stop.
+    /// Holds their tasks. They end with what they attend: with the end of the programs, not when the group
+    /// is told to stop.
     pub tasks: Tasks,
 }

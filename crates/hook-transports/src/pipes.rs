@@ -27,8 +27,8 @@ impl Input {
         Self { pipe, bytes, written: 0 }
     }
 
-    /// Writes as much as the pipe takes and closes it after the last byte, or when nobody reads: a program need not
-    /// read its input. Waits for ever when there is nothing to write. Cancel-safe.
+    /// Writes as much as the pipe takes and closes it after the last byte, or when nobody reads: a program
+    /// need not read its input. Waits for ever when there is nothing to write. Cancel-safe.
     pub(crate) async fn write(input: &mut Option<Self>) {
         let Some(Self { pipe, bytes, written }) = input else { return pending().await };
         let rest = bytes.get(*written..).unwrap_or_default();
@@ -92,8 +92,8 @@ impl Output {
         String::from_utf8_lossy(line).trim().chars().filter(|c| !c.is_control()).collect()
     }
 
-    /// Logs what is printed until nobody holds the other end any more: ours stays open, or the next line of a program that was
-    /// left in the background would kill it.
+    /// Logs what is printed until nobody holds the other end any more: ours stays open, or the next line of
+    /// a program that was left in the background would kill it.
     pub(crate) async fn follow(mut self) {
         self.keep = Kept::Nothing;
         self.kept = Vec::new();
@@ -131,8 +131,8 @@ impl Output {
         Ok(())
     }
 
-    /// Reads what the pipe holds right now, at most what is kept and a pipe's content: it may be filled as fast as
-    /// it is read.
+    /// Reads what the pipe holds right now, at most what is kept and a pipe's content: it may be filled as
+    /// fast as it is read.
     pub(crate) fn read_what_is_there(&mut self) {
         let mut chunk = [0; CHUNK_BYTES];
         for _ in 0..8 {

@@ -19,8 +19,8 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub struct ProgramConfig {
     /// The hook's name, for the log.
     pub hook: Text,
-    /// The program and its arguments as they are; [`words`] makes them of a text. A program with a slash that is
-    /// not absolute starts at `base`; one without a slash is searched in `PATH`.
+    /// The program and its arguments as they are; [`words`] makes them of a text. A program with a slash
+    /// that is not absolute starts at `base`; one without a slash is searched in `PATH`.
     pub words: Vec<String>,
     /// The folder of the configuration file, or the working folder for hooks of flags. Absolute.
     pub base: PathBuf,

@@ -1,8 +1,9 @@
 //! `run`: one program for one event.
 //!
-//! A task owns each program from its start until all that holds its outputs is gone, so that a call that nobody
-//! waits for any more, or whose deadline is over, still ends its program in good order: SIGTERM to its group,
-//! SIGKILL 2 s later. What a finished program left in the background lives on and goes on being read.
+//! A task owns each program from its start until all that holds its outputs is gone, so that a call that
+//! nobody waits for any more, or whose deadline is over, still ends its program in good order: SIGTERM to
+//! its group, SIGKILL 2 s later. What a finished program left in the background lives on and goes on being
+//! read.
 
 mod attempt;
 mod judge;
@@ -71,7 +72,8 @@ pub enum DenialLine {
 /// Makes the transport. It starts its programs one for each call, and never more than calls are made.
 ///
 /// # Errors
-/// [`ConfigError`] if the program cannot be started as things are, or the URL of `http-request` cannot be used.
+/// [`ConfigError`] if the program cannot be started as things are, or the URL of `http-request` cannot be
+/// used.
 pub fn run(config: RunConfig, host: &Host) -> Result<Arc<dyn Transport>, ConfigError> {
     if let [command, rest @ ..] = config.program.words.as_slice()
         && command == HTTP_REQUEST

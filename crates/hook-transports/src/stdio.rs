@@ -1,10 +1,12 @@
 //! `stdio`: the events as lines on standard output or standard error.
 //!
-//! It is a sink of the bus, not a handler that the engine calls: so the order of all events is kept, whatever their keys, and no
-//! slow hook is before it. (For the questions of its filter it is a [`Transport`] too, to be a `notify` hook that is done at once.)
+//! It is a sink of the bus, not a handler that the engine calls: so the order of all events is kept,
+//! whatever their keys, and no slow hook is before it. (For the questions of its filter it is a
+//! [`Transport`] too, to be a `notify` hook that is done at once.)
 //!
-//! Events wait in a bounded queue; when it is full the oldest is dropped, counted, and told by `num_dropped` in the next. A thread
-//! writes. Who does not read, or has closed the pipe, loses events and disturbs nobody.
+//! Events wait in a bounded queue; when it is full the oldest is dropped, counted, and told by
+//! `num_dropped` in the next. A thread writes. Who does not read, or has closed the pipe, loses events and
+//! disturbs nobody.
 
 mod format;
 mod write;
@@ -41,7 +43,8 @@ pub struct StdioConfig {
     pub streams: Selector,
 }
 
-/// The events of one hook on their way to a standard stream. Which types it gets is said where it is given to the bus.
+/// The events of one hook on their way to a standard stream. Which types it gets is said where it is given
+/// to the bus.
 #[derive(Debug)]
 pub struct Stdio {
     streams: Selector,

@@ -1,9 +1,9 @@
 //! `url`: the event by HTTP POST, in the form of Standard Webhooks.
 //!
-//! The body is the envelope. For a notice any 2xx is success and the body is not looked at. For a question the body of a 2xx is
-//! the answer (204 and empty: pass), 401 and 403 are a deny whose reason is in the body if that is JSON; every other status is
-//! `handler_error`, redirects too: they are not followed. A request may be sent twice if a kept connection turns out to be dead,
-//! so receivers go by `webhook-id`.
+//! The body is the envelope. For a notice any 2xx is success and the body is not looked at. For a question
+//! the body of a 2xx is the answer (204 and empty: pass), 401 and 403 are a deny whose reason is in the
+//! body if that is JSON; every other status is `handler_error`, redirects too: they are not followed. A
+//! request may be sent twice if a kept connection turns out to be dead, so receivers go by `webhook-id`.
 
 mod receive;
 mod sign;

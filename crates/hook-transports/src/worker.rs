@@ -1,11 +1,12 @@
 //! `worker`: long-lived programs that answer one event after the other, over lines of JSON.
 //!
-//! [`line`] says what is spoken. A request is written by who asks and its answer handed back by the one task that reads the
-//! worker, so a call costs one turn of a task beyond the pipe.
+//! [`mod@line`] says what is spoken. A request is written by who asks and its answer handed back by the one
+//! task that reads the worker, so a call costs one turn of a task beyond the pipe.
 //!
-//! A worker is replaced, alone, as soon as it cannot be known any more whose answer its next line is: it printed what nobody asked
-//! for, its answer could not be read, or a plain one did not answer in time. (What a plain worker prints *after* the next request was
-//! sent cannot be told from that request's answer: who wants proof says hello.)
+//! A worker is replaced, alone, as soon as it cannot be known any more whose answer its next line is: it
+//! printed what nobody asked for, its answer could not be read, or a plain one did not answer in time.
+//! (What a plain worker prints *after* the next request was sent cannot be told from that request's answer:
+//! who wants proof says hello.)
 
 mod child;
 mod frame;
@@ -36,7 +37,8 @@ pub struct WorkerConfig {
     pub program: ProgramConfig,
     /// Workers that always run; the first call starts one if it is 0.
     pub min: usize,
-    /// Workers that may run, at least 1 and not less than `min`. Those beyond `min` end after 60 s without a request.
+    /// Workers that may run, at least 1 and not less than `min`. Those beyond `min` end after 60 s without
+    /// a request.
     pub max: usize,
     /// Requests that may wait for a worker; over it they end as `overload`.
     pub queue: usize,

@@ -1,14 +1,15 @@
 //! The outbound HTTP client: kept connections, verified TLS, no redirects, no proxy, a bound for all of them.
 //!
-//! One [`Outbound`] per server holds what its clients share: how many requests may be under way at once and the
-//! system's trusted roots. Each hook makes a [`Client`] of its own, because trust and identity are per hook.
+//! One [`Outbound`] per server holds what its clients share: how many requests may be under way at once and
+//! the system's trusted roots. Each hook makes a [`Client`] of its own, because trust and identity are per
+//! hook.
 //!
 //! Addresses come from one place, the resolver in `resolve`: what must not be dialled is to be refused there,
 //! so that the checked address is the dialled one. A literal address in a URL never reaches a resolver.
 //!
-//! Connections: HTTP/1.1, `TCP_NODELAY`, kept for 60 s, at most 16 idle ones per client and host. A request whose
-//! *kept* connection turns out to be dead is sent once more on a new one; a receiver can therefore see it twice and
-//! must go by its id. A request on a new connection is sent once.
+//! Connections: HTTP/1.1, `TCP_NODELAY`, kept for 60 s, at most 16 idle ones per client and host. A request
+//! whose *kept* connection turns out to be dead is sent once more on a new one; a receiver can therefore
+//! see it twice and must go by its id. A request on a new connection is sent once.
 
 mod dial;
 mod resolve;
@@ -147,8 +148,8 @@ impl Client {
         Place(permit.expect("invariant: this semaphore is never closed"))
     }
 
-    /// Sends the request and returns when the head of the answer is there. It has no deadline of its own: dropping
-    /// the future closes the connection.
+    /// Sends the request and returns when the head of the answer is there. It has no deadline of its own:
+    /// dropping the future closes the connection.
     ///
     /// # Errors
     /// [`SendError::Connect`] and [`SendError::Transport`].
@@ -206,8 +207,8 @@ impl Response {
     /// The whole body. A connection whose body was read whole is kept.
     ///
     /// # Errors
-    /// [`SendError::TooLong`] as soon as it is known to be longer than `limit`; [`SendError::Transport`] if the
-    /// connection breaks.
+    /// [`SendError::TooLong`] as soon as it is known to be longer than `limit`; [`SendError::Transport`] if
+    /// the connection breaks.
     pub async fn body(mut self, limit: usize) -> Result<Bytes, SendError> {
         let declared = self.response.content_length().unwrap_or_default();
         if declared > u64::try_from(limit).unwrap_or(u64::MAX) {

@@ -166,8 +166,8 @@ impl Attempt {
                 }
             };
             live.child.terminate(GRACE);
-            // Somebody waits for the answer to a question. A notice has ended when its program has: the next one in
-            // its lane must not start beside it.
+            // Somebody waits for the answer to a question. A notice has ended when its program has: the
+            // next one in its lane must not start beside it.
             if self.call.mode == Mode::Decide {
                 self.answer(Err(failure.clone()));
             }
@@ -187,7 +187,10 @@ impl Attempt {
         tokio::select! {
             status = live.child.wait() => Happened::Exited(status),
             () = Input::write(&mut live.input) => Happened::Moved,
-            () = live.stdout.read() => if at_work && live.stdout.is_over() { Happened::Overrun } else { Happened::Moved },
+            () = live.stdout.read() => match live.stdout.is_over() && at_work {
+                true => Happened::Overrun,
+                false => Happened::Moved,
+            },
             () = live.stderr.read() => Happened::Moved,
             () = clock::sleep_until(self.call.deadline), if at_work => Happened::Deadline,
             () = nobody_waits, if at_work => Happened::NobodyWaits,

@@ -1,3 +1,5 @@
+//! What is written, in which order, and what happens when nobody reads.
+
 use super::*;
 use jackfield_events::{EventType, Scope, Stamp};
 use jackfield_media::{StreamKey, UnixTime};

@@ -1,7 +1,7 @@
 //! One worker: its pipes, what it has been asked, and who waits for which answer.
 //!
-//! A request is written by who asks, so that it leaves without another task's turn; answers are read by the task that attends the
-//! worker. Both do so under one lock that is never held while anything waits.
+//! A request is written by who asks, so that it leaves without another task's turn; answers are read by the
+//! task that attends the worker. Both do so under one lock that is never held while anything waits.
 
 use super::frame;
 use super::line::{Abandon, Form, Heard, Protocol, Violation};
@@ -157,8 +157,8 @@ impl Worker {
         self.changed.notify_one();
     }
 
-    /// Waits until there is something for the attending task: answers have been handed out, the worker has to be
-    /// replaced, or someone nudged. Cancel-safe.
+    /// Waits until there is something for the attending task: answers have been handed out, the worker has
+    /// to be replaced, or someone nudged. Cancel-safe.
     pub(super) async fn attend(&self) -> Greeted {
         let stdin = {
             let state = self.state();

@@ -1,4 +1,5 @@
-//! The task that keeps one place of a pool filled: starts a worker, attends it, and starts the next after a pause.
+//! The task that keeps one place of a pool filled: starts a worker, attends it, and starts the next after a
+//! pause.
 
 use super::child::{Greeted, Worker};
 use super::pool::{Death, Pool};
@@ -19,6 +20,8 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_secs(2);
 /// When even SIGKILL has not ended a worker by then, it is not waited for.
 const GIVE_UP: Duration = Duration::from_millis(2400);
+/// How long after its pipes a dead worker's status may come.
+const STATUS_FOLLOWS: Duration = Duration::from_millis(50);
 /// How long a worker that is not needed any more may take to end by itself.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -100,9 +103,18 @@ async fn attend(pool: &Arc<Pool>, slot: usize, worker: &Arc<Worker>, process: &m
         }
         if let Some(why) = worker.doom() {
             pool.close(worker);
-            return Death::Failed(why);
+            return Death::Failed(explained(why, &mut process.child).await);
         }
     }
+}
+
+/// A worker that dies closes its pipes a moment before its status is known, which says more.
+async fn explained(why: Failure, child: &mut Child) -> Failure {
+    if why.outcome != Outcome::Crashed {
+        return why;
+    }
+    let status = clock::until(clock::now().after(STATUS_FOLLOWS), child.wait()).await;
+    status.map_or(why, ended)
 }
 
 fn ended(status: ExitStatus) -> Failure {

@@ -1,4 +1,5 @@
-//! The line protocol of workers, version 1, without input or output: which lines a worker may say, and whose answer each is.
+//! The line protocol of workers, version 1, without input or output: which lines a worker may say, and
+//! whose answer each is.
 //!
 //! | line | means |
 //! |---|---|
@@ -10,9 +11,10 @@
 //! | `{"t":"cancel","d":"dlv_…"}` → | nobody waits for that answer any more; it may come or not |
 //! | `{"t":"drain"}` → | no request follows: finish, answer, end. The end of input follows at once |
 //!
-//! Empty lines mean nothing, in either form. Everything else that a worker says is a [`Violation`], after which nothing it says can be
-//! trusted to be the answer to what it was asked: it is replaced. In particular a plain worker that is given up on must be
-//! replaced, since its next line would answer somebody else's question.
+//! Empty lines mean nothing, in either form. Everything else that a worker says is a [`Violation`], after
+//! which nothing it says can be trusted to be the answer to what it was asked: it is replaced. In
+//! particular a plain worker that is given up on must be replaced, since its next line would answer
+//! somebody else's question.
 
 use jackfield_hooks::{ANSWER_CAP, DeliveryId};
 use serde::Deserialize;
@@ -93,7 +95,8 @@ pub struct Protocol {
     form: Form,
     first: First,
     concurrency: usize,
-    /// The plain request that is not answered. There can be one in the framed form too: sent before the hello was read.
+    /// The plain request that is not answered. There can be one in the framed form too: sent before the
+    /// hello was read.
     plain: Option<DeliveryId>,
     framed: HashSet<DeliveryId>,
     cancelled: VecDeque<DeliveryId>,
@@ -181,7 +184,8 @@ impl Protocol {
         self.still_trusted()
     }
 
-    /// The beginning of a line is enough to be one that nobody asked for: its end must not be read as the next answer.
+    /// The beginning of a line is enough to be one that nobody asked for: its end must not be read as the
+    /// next answer.
     fn still_trusted(&self) -> Result<(), Violation> {
         let nothing_asked = self.form == Form::Plain && self.plain.is_none() && self.first == First::Read;
         if nothing_asked && !self.partial.trim_ascii().is_empty() { Err(Violation::Unasked) } else { Ok(()) }

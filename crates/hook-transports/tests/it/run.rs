@@ -206,6 +206,7 @@ async fn a_call_that_nobody_waits_for_ends_its_program() {
 #[tokio::test]
 async fn more_than_the_cap_is_a_protocol_error_and_memory_stays_flat() {
     let host = host().await;
+    let before = resident_bytes();
     for script in
         ["head -c 1000000000 /dev/zero", "yes", "yes x | tr -d '\\n'", "head -c 70000 /dev/zero; sleep 1000"]
     {
@@ -216,8 +217,28 @@ async fn more_than_the_cap_is_a_protocol_error_and_memory_stays_flat() {
         nothing_runs(&host).await;
     }
     // A notice may say as much as it likes; the log takes what it can.
-    let transport = run(sh("head -c 100000000 /dev/zero"), &host).unwrap();
-    assert_eq!(decision(&transport.call(notice()).await), Ok(Decision::Pass));
+    for script in ["head -c 1000000000 /dev/zero", "yes | head -c 100000000"] {
+        let transport = run(sh(script), &host).unwrap();
+        assert_eq!(decision(&transport.call(notice()).await), Ok(Decision::Pass), "{script}");
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 32 * 1024 * 1024, "{grown}");
+}
+
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[tokio::test]
+async fn a_program_may_run_as_another_user_in_a_folder_of_its_own() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut config = sh(r#"touch mine && [ "$(id -un)" = nobody ]"#);
+    config.program.cwd = Cwd::Private;
+    config.program.user = Some("nobody".parse().unwrap());
+    assert_eq!(decision(&run_once(config, notice()).await), Ok(Decision::Pass));
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Answers each line by what `answer(e)` says of it; `say` prints a line, `e` is the event, `n` the number of the request.
+/// Answers each line by what `answer(e)` says of it; `say` prints a line, `e` is the event, `n` the number
+/// of the request.
 const PYTHON: &str = r#"
 import sys, json, os, time
 def say(line): print(line, flush=True)

@@ -2,8 +2,8 @@
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// The system's resolver. URLs of the configuration file and the command line are the operator's: they may lead
-/// anywhere.
+/// The system's resolver. URLs of the configuration file and the command line are the operator's: they may
+/// lead anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Resolver;
 

@@ -1,3 +1,5 @@
+//! Whose answer a line is, and when a worker is not trusted any more.
+
 use super::*;
 
 const A: DeliveryId = DeliveryId(1);
