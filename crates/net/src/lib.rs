@@ -20,5 +20,5 @@ mod seldom;
 pub mod writer;
 
 pub use descriptors::raise_descriptor_limit;
-pub use listen::{Accepted, BindError, ListenAddr, ListenAddrError, Listener};
+pub use listen::{Accepted, BindError, ListenAddr, ListenAddrError, Listener, acknowledge_at_once};
 pub use seldom::Seldom;

@@ -148,6 +148,14 @@ fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<Accepted> {
     Ok(Accepted { stream, peer: canonical(peer), local: canonical(local) })
 }
 
+/// Has the kernel acknowledge what comes next without delay (tcp(7), `TCP_QUICKACK`; it holds for a moment
+/// only). A client that sends its requests in several small writes and leaves Nagle's algorithm on waits
+/// for our acknowledgement before each of them: 40 ms, three times before a publish.
+pub fn acknowledge_at_once(stream: &TcpStream) {
+    // A hint: without it the client waits longer, and nothing else changes.
+    let _hint = rustix::net::sockopt::set_tcp_quickack(stream, true);
+}
+
 /// An IPv4 address as such, where a dual-stack socket wraps it into IPv6.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())

@@ -8,8 +8,10 @@ use std::sync::Arc;
 /// What one message stream is used for. The phases follow those of `jackfield_rtmp`, which tells when the
 /// client leaves one.
 pub(crate) enum Role {
-    /// The gate or the hub is asked; media is held.
+    /// The gate is asked; media is held.
     PublishAsked(Batch),
+    /// The gate said yes, and the hub is asked; media is held.
+    Registering(Batch),
     /// The hub has it.
     Publishing { publisher: Arc<Publisher>, batch: Batch },
     /// The gate is asked, or the stream is waited for.
@@ -69,8 +71,9 @@ impl Roles {
         Some(self.0.swap_remove(index).1)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Role> {
-        self.0.pop().map(|(_, role)| role)
+    /// A message stream that is used.
+    pub(crate) fn any(&self) -> Option<u32> {
+        self.0.last().map(|(stream, _)| *stream)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

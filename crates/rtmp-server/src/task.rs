@@ -18,7 +18,7 @@ use bytes::Bytes;
 use connecting::Told;
 use jackfield_events::EndReason;
 use jackfield_gate::Refusal;
-use jackfield_hub::{NotFound, PlayGrant, Publisher, Subscriber};
+use jackfield_hub::{Busy, NotFound, PlayGrant, PublishGrant, Publisher, Subscriber};
 use jackfield_media::{Mono, Text};
 use jackfield_net::writer::{Class, Piece, SocketWriter};
 use jackfield_rtmp::{Event, Output, ServerSession};
@@ -55,8 +55,10 @@ enum Parting {
 enum Happened {
     /// The gate's answer to `connect`.
     Connect(Result<(), Refusal>),
-    /// The gate's and the hub's answer to `publish`.
-    Publish(Result<Publisher, Text>),
+    /// The gate's answer to `publish`.
+    PublishAnswer(Result<Box<PublishGrant>, Refusal>),
+    /// The hub's.
+    Registered(Result<Publisher, Busy>),
     /// The gate's answer to `play`.
     PlayAnswer(Result<PlayGrant, playing::Unplayable>),
     /// The hub's.
@@ -145,6 +147,9 @@ impl ConnectionTask {
     }
 
     fn read(&mut self) {
+        if self.roles.is_empty() {
+            jackfield_net::acknowledge_at_once(&self.stream);
+        }
         match self.reader.read(&self.stream) {
             Ok(Read::Some(bytes)) => self.received(bytes),
             Ok(Read::Nothing) => {}
@@ -204,7 +209,8 @@ impl ConnectionTask {
     async fn on_happened(&mut self, stream: u32, happened: Happened) {
         match happened {
             Happened::Connect(answer) => self.on_connect_answer(answer),
-            Happened::Publish(answer) => self.on_publish_answer(stream, answer).await,
+            Happened::PublishAnswer(answer) => self.on_publish_answer(stream, answer),
+            Happened::Registered(answer) => self.on_registered(stream, answer).await,
             Happened::PlayAnswer(answer) => self.on_play_answer(stream, answer),
             Happened::Attached(answer) => self.on_attached(stream, answer),
             Happened::Ended(reason) => self.on_ended(stream, reason),

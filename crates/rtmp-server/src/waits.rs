@@ -7,7 +7,14 @@ use std::task::{Context, Poll};
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// At most one wait for each message stream; stream 0 is the connection's own. Few enough to look at all.
-pub(crate) struct Waits<T>(Vec<(u32, Boxed<T>)>);
+pub(crate) struct Waits<T>(Vec<Wait<T>>);
+
+struct Wait<T> {
+    stream: u32,
+    /// Whether it was looked at: a future does nothing before.
+    begun: bool,
+    future: Boxed<T>,
+}
 
 impl<T> Waits<T> {
     pub(crate) fn new() -> Self {
@@ -17,17 +24,19 @@ impl<T> Waits<T> {
     /// Waits for this on behalf of the message stream, in the place of what it waited for before.
     pub(crate) fn set(&mut self, stream: u32, future: impl Future<Output = T> + Send + 'static) {
         self.cancel(stream);
-        self.0.push((stream, Box::pin(future)));
+        self.0.push(Wait { stream, begun: false, future: Box::pin(future) });
     }
 
     /// Forgets what the message stream waits for: a question that is asked is taken back.
     pub(crate) fn cancel(&mut self, stream: u32) {
-        self.0.retain(|(other, _)| *other != stream);
+        self.0.retain(|wait| wait.stream != stream);
     }
 
-    /// Forgets all.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
+    /// Forgets what the message stream waits for, and returns it if it has begun.
+    pub(crate) fn take(&mut self, stream: u32) -> Option<impl Future<Output = T> + Send + use<T>> {
+        let index = self.0.iter().position(|wait| wait.stream == stream)?;
+        let wait = self.0.swap_remove(index);
+        wait.begun.then_some(wait.future)
     }
 
     /// The next that is done; never, if nothing is waited for. Cancel-safe.
@@ -37,9 +46,10 @@ impl<T> Waits<T> {
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(u32, T)> {
         for index in 0..self.0.len() {
-            let Some((stream, future)) = self.0.get_mut(index) else { break };
-            if let Poll::Ready(done) = future.as_mut().poll(context) {
-                let stream = *stream;
+            let Some(wait) = self.0.get_mut(index) else { break };
+            wait.begun = true;
+            if let Poll::Ready(done) = wait.future.as_mut().poll(context) {
+                let stream = wait.stream;
                 drop(self.0.swap_remove(index));
                 return Poll::Ready((stream, done));
             }
@@ -63,5 +73,19 @@ mod tests {
         waits.set(3, async { "three" });
         waits.cancel(1);
         assert_eq!(waits.next().await, (3, "three"));
+    }
+
+    #[tokio::test]
+    async fn only_what_has_begun_is_given_out() {
+        let mut waits = Waits::new();
+        waits.set(1, async { "one" });
+        assert!(waits.take(1).is_none() && waits.take(2).is_none());
+        let (answer, asked) = tokio::sync::oneshot::channel();
+        waits.set(1, async { asked.await.unwrap() });
+        waits.set(2, async { "two" });
+        assert_eq!(waits.next().await, (2, "two"));
+        answer.send("one").unwrap();
+        assert_eq!(waits.take(1).unwrap().await, "one");
+        assert!(waits.take(1).is_none());
     }
 }

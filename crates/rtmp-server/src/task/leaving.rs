@@ -2,8 +2,10 @@
 
 use super::playing::finish_playing;
 use super::publishing::finish_publishing;
-use super::{ConnectionTask, End, Parting};
+use super::{CONNECTION, ConnectionTask, End, Happened, Parting};
 use crate::read_buffer::Read;
+use crate::role::Role;
+use jackfield_events::EndReason;
 use jackfield_events::EndReason;
 use jackfield_rtmp::Output;
 use jackfield_runtime::clock;
@@ -12,13 +14,9 @@ use std::sync::Arc;
 impl ConnectionTask {
     /// Ends all sessions, says farewell, and waits a moment for the client to hear it.
     pub(super) async fn leave(&mut self, end: &End) {
-        // Questions that are asked are taken back, and nobody else holds the sessions any more.
-        self.waits.clear();
-        while let Some(role) = self.roles.pop() {
-            match role {
-                role @ crate::role::Role::Playing(_) => finish_playing(role, end.reason).await,
-                role => finish_publishing(role, end.reason).await,
-            }
+        self.waits.cancel(CONNECTION);
+        while let Some(stream) = self.roles.any() {
+            self.finish_stream(stream, end.reason).await;
         }
         if let Parting::Farewell(text) = &end.parting {
             self.session.close(text);
@@ -41,6 +39,35 @@ impl ConnectionTask {
         drop((stream, writer));
         if let Some(connection) = Arc::into_inner(connection) {
             connection.close(reason);
+        }
+    }
+
+    /// Ends what a message stream is used for; returns when its stop was told, if a start was.
+    ///
+    /// A question that is asked is taken back. What the hub is asked is waited for: it may have told a start already, and
+    /// the stop is told before whatever comes next.
+    pub(super) async fn finish_stream(&mut self, stream: u32, reason: EndReason) {
+        let wait = self.waits.take(stream);
+        match (self.roles.remove(stream), wait) {
+            (Some(Role::Publishing { publisher, batch }), wait) => {
+                drop(wait);
+                finish_publishing(publisher, batch, reason).await;
+            }
+            (Some(Role::Playing(subscriber)), wait) => {
+                drop(wait);
+                finish_playing(subscriber, reason).await;
+            }
+            (Some(Role::Registering(batch)), Some(wait)) => {
+                if let Happened::Registered(Ok(publisher)) = wait.await {
+                    finish_publishing(Arc::new(publisher), batch, reason).await;
+                }
+            }
+            (Some(Role::Attaching(_)), Some(wait)) => {
+                if let Happened::Attached(Ok(subscriber)) = wait.await {
+                    finish_playing(Arc::new(subscriber), reason).await;
+                }
+            }
+            _ => {}
         }
     }
 

@@ -111,10 +111,7 @@ impl ConnectionTask {
     }
 
     pub(super) async fn on_stop_play(&mut self, stream: u32) {
-        self.waits.cancel(stream);
-        if let Some(role) = self.roles.remove(stream) {
-            finish_playing(role, EndReason::ClientDisconnect).await;
-        }
+        self.finish_stream(stream, EndReason::ClientDisconnect).await;
     }
 
     pub(super) fn on_pause(&mut self, stream: u32, paused: bool) {
@@ -165,10 +162,9 @@ impl ConnectionTask {
 }
 
 /// Ends a player; returns when its stop was told.
-pub(super) async fn finish_playing(role: Role, reason: EndReason) {
-    if let Role::Playing(subscriber) = role
-        && let Some(subscriber) = Arc::into_inner(subscriber)
-    {
+pub(super) async fn finish_playing(subscriber: Arc<Subscriber>, reason: EndReason) {
+    // The wait for its end was taken back, so this is the only one left.
+    if let Some(subscriber) = Arc::into_inner(subscriber) {
         subscriber.finish(reason).await;
     }
 }

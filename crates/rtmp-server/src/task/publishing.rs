@@ -4,9 +4,8 @@ use super::{ConnectionTask, Happened, public};
 use crate::hold::{Batch, Media};
 use crate::role::Role;
 use jackfield_events::{EndReason, PublishType, SecretUrl};
-use jackfield_gate::PublishAsk;
-use jackfield_hub::{Busy, Publisher};
-use jackfield_media::Text;
+use jackfield_gate::{PublishAsk, Refusal};
+use jackfield_hub::{Busy, PublishGrant, Publisher};
 use jackfield_rtmp::{Publish, PublishKind, Status, status};
 use std::sync::Arc;
 
@@ -26,25 +25,32 @@ impl ConnectionTask {
             query: SecretUrl(publish.query),
         };
         let gate = self.shared.deps.gate.clone();
-        let hub = self.shared.deps.hub.clone();
         let connection = Arc::clone(&self.connection);
         self.roles.set(stream, Role::PublishAsked(Batch::default()));
         self.waits.set(stream, async move {
-            let granted = gate.publish(&connection, ask).await;
-            Happened::Publish(match granted {
-                Ok(grant) => hub.publish(grant).await.map_err(|busy| Text::from(busy_text(busy))),
-                Err(refusal) => Err(public(refusal)),
-            })
+            Happened::PublishAnswer(gate.publish(&connection, ask).await.map(Box::new))
         });
     }
 
-    pub(super) async fn on_publish_answer(&mut self, stream: u32, answer: Result<Publisher, Text>) {
+    pub(super) fn on_publish_answer(&mut self, stream: u32, answer: Result<Box<PublishGrant>, Refusal>) {
+        let Some(Role::PublishAsked(batch)) = self.roles.remove(stream) else { return };
+        match answer {
+            Ok(grant) => {
+                let hub = self.shared.deps.hub.clone();
+                self.roles.set(stream, Role::Registering(batch));
+                self.waits.set(stream, async move { Happened::Registered(hub.publish(*grant).await) });
+            }
+            Err(refusal) => self.refuse_publish(stream, &public(refusal)),
+        }
+    }
+
+    pub(super) async fn on_registered(&mut self, stream: u32, answer: Result<Publisher, Busy>) {
         let held = self.roles.remove(stream);
         let publisher = match answer {
             Ok(publisher) => publisher,
-            Err(text) => return self.refuse_publish(stream, &text),
+            Err(busy) => return self.refuse_publish(stream, busy_text(busy)),
         };
-        let (Some(Role::PublishAsked(batch)), Ok(())) = (held, self.session.accept_publish(stream)) else {
+        let (Some(Role::Registering(batch)), Ok(())) = (held, self.session.accept_publish(stream)) else {
             return publisher.finish(EndReason::Unpublish).await;
         };
         let publisher = Arc::new(publisher);
@@ -60,7 +66,8 @@ impl ConnectionTask {
     }
 
     pub(super) fn on_media(&mut self, stream: u32, timestamp: i64, media: Media) {
-        let Some(Role::PublishAsked(batch) | Role::Publishing { batch, .. }) = self.roles.get_mut(stream)
+        let Some(Role::PublishAsked(batch) | Role::Registering(batch) | Role::Publishing { batch, .. }) =
+            self.roles.get_mut(stream)
         else {
             return;
         };
@@ -72,7 +79,10 @@ impl ConnectionTask {
     /// Whether a publisher that is asked about has sent as much as may be held.
     pub(super) fn is_holding_enough(&self) -> bool {
         let limits = &self.shared.config.hold;
-        self.roles.iter().any(|role| matches!(role, Role::PublishAsked(batch) if batch.is_full(limits)))
+        self.roles.iter().any(|role| match role {
+            Role::PublishAsked(batch) | Role::Registering(batch) => batch.is_full(limits),
+            _ => false,
+        })
     }
 
     /// Hands all that was read to the hub. A kick or stop comes before a hub that lags.
@@ -94,10 +104,7 @@ impl ConnectionTask {
     }
 
     pub(super) async fn on_unpublish(&mut self, stream: u32) {
-        self.waits.cancel(stream);
-        if let Some(role) = self.roles.remove(stream) {
-            finish_publishing(role, EndReason::Unpublish).await;
-        }
+        self.finish_stream(stream, EndReason::Unpublish).await;
     }
 
     /// The hub ended a publisher: another one took the key, or somebody kicked it.
@@ -115,8 +122,7 @@ impl ConnectionTask {
 }
 
 /// Ends a publisher after all that it sent; returns when its stop was told.
-pub(super) async fn finish_publishing(role: Role, reason: EndReason) {
-    let Role::Publishing { publisher, mut batch } = role else { return };
+pub(super) async fn finish_publishing(publisher: Arc<Publisher>, mut batch: Batch, reason: EndReason) {
     // If the session has ended already, that end stands and the frames are left out.
     let _ended = batch.deliver(&publisher).await;
     // The wait for its end was taken back, so this is the only one left.
