@@ -1,7 +1,7 @@
 //! What programs print goes to the log: line by line, each line and their rate bounded.
 
 use jackfield_media::{Mono, Text};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Longer lines are cut: a program that never ends its line must not fill memory or the log.
@@ -24,6 +24,13 @@ impl Source {
             Self::Stderr => "stderr",
         }
     }
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Written,
+    LeftOut,
 }
 
 /// The log of one hook's programs, which share its allowance.
@@ -51,11 +58,19 @@ impl OutputLog {
         LoggedLines { log: Arc::clone(self), pid, source, line: Vec::new() }
     }
 
-    fn write(&self, now: Mono, pid: u32, source: Source, line: &[u8]) {
-        let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+    fn allowance(&self) -> MutexGuard<'_, Allowance> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave_out(&self) {
+        self.allowance().left_out += 1;
+    }
+
+    fn write(&self, now: Mono, pid: u32, source: Source, line: &[u8]) -> Fate {
+        let mut allowance = self.allowance();
         if !allowance.take(now) {
             allowance.left_out += 1;
-            return;
+            return Fate::LeftOut;
         }
         let left_out = std::mem::take(&mut allowance.left_out);
         drop(allowance);
@@ -66,6 +81,7 @@ impl OutputLog {
         // Debug form: what a program prints must not move the cursor of who reads the log.
         let line = String::from_utf8_lossy(line);
         tracing::info!(hook, pid, from = source.as_str(), ?line, "Hook printed");
+        Fate::Written
     }
 }
 
@@ -95,23 +111,41 @@ pub(crate) struct LoggedLines {
 impl LoggedLines {
     /// Takes what was read.
     pub(crate) fn feed(&mut self, now: Mono, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let room = MAX_LINE_BYTES.saturating_sub(self.line.len());
-            self.line.extend(piece.iter().take(room).filter(|&&byte| byte != b'\n'));
-            if piece.ends_with(b"\n") {
-                self.finish(now);
+        let mut rest = bytes;
+        while let Some((line, after)) = split_line(rest) {
+            rest = after;
+            self.append(line);
+            if self.finish(now) == Fate::LeftOut {
+                // Nor will the others of this moment be written: they are only counted.
+                while let Some((_, after)) = split_line(rest) {
+                    rest = after;
+                    self.log.leave_out();
+                }
             }
         }
+        self.append(rest);
     }
 
     /// Logs what stands without a newline.
-    pub(crate) fn finish(&mut self, now: Mono) {
+    pub(crate) fn finish(&mut self, now: Mono) -> Fate {
         let line = self.line.trim_ascii_end();
-        if !line.is_empty() {
-            self.log.write(now, self.pid, self.source, line);
-        }
+        let fate =
+            if line.is_empty() { Fate::Written } else { self.log.write(now, self.pid, self.source, line) };
         self.line.clear();
+        fate
     }
+
+    fn append(&mut self, part: &[u8]) {
+        let room = MAX_LINE_BYTES.saturating_sub(self.line.len());
+        self.line.extend_from_slice(part.get(..room).unwrap_or(part));
+    }
+}
+
+/// The first line without its end, and what follows it.
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let (line, rest) = bytes.split_at(end);
+    Some((line, rest.get(1..).unwrap_or_default()))
 }
 
 #[cfg(test)]
