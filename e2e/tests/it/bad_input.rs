@@ -57,6 +57,7 @@ fn a_client_gets_through(server: &Server, name: &str) -> Result<Client> {
 #[derive(Debug, Clone)]
 struct HookCall {
     event: String,
+    stream: String,
     outcome: String,
     elapsed_ms: u64,
     pid: Option<u32>,
@@ -66,6 +67,7 @@ impl HookCall {
     fn read(line: &LogLine) -> Option<Self> {
         Some(Self {
             event: line.field("event")?.to_owned(),
+            stream: line.field("stream").unwrap_or_default().to_owned(),
             outcome: line.field("outcome")?.to_owned(),
             elapsed_ms: line.value("elapsed_us")?.as_u64()? / 1000,
             pid: line.value("pid").and_then(|pid| u32::try_from(pid.as_u64()?).ok()),
