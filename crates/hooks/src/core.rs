@@ -73,7 +73,9 @@ pub struct Core<H> {
     /// Calls of notices that count in the limit over all hooks.
     shared_out: usize,
     timers: BTreeSet<(Mono, Due)>,
-    /// Hooks that may have something to start.
+    /// Hooks whose waiting questions are looked at before anything else.
+    asked: BTreeSet<HookId>,
+    /// Hooks that may have a notice to start.
     active: BTreeSet<HookId>,
     /// The hook after which the next turn begins.
     last_turn: HookId,
@@ -101,6 +103,7 @@ impl<H: Clone> Core<H> {
             calls: BTreeMap::new(),
             shared_out: 0,
             timers: BTreeSet::new(),
+            asked: BTreeSet::new(),
             active: BTreeSet::new(),
             last_turn: HookId(0),
             next_id: 1,
@@ -249,15 +252,21 @@ impl<H: Clone> Core<H> {
                     if let Some(slot) = self.slots.get_mut(&hook) {
                         slot.wake = None;
                     }
-                    self.active.insert(hook);
+                    self.look_at(hook);
                 }
             }
         }
     }
 
     fn wake_all(&mut self) {
-        let waiting = self.slots.iter().filter(|(_, slot)| slot.has_work()).map(|(id, _)| *id);
-        self.active.extend(waiting);
+        self.asked.extend(self.slots.keys());
+        self.active.extend(self.slots.keys());
+    }
+
+    /// Has this hook's turn considered again: it may have room, or work.
+    fn look_at(&mut self, hook: HookId) {
+        self.asked.insert(hook);
+        self.active.insert(hook);
     }
 
     fn fresh_id(&mut self) -> u64 {

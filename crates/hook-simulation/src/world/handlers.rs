@@ -3,8 +3,8 @@
 use super::is_question;
 use super::profile::Profile;
 use crate::chance::Chance;
-use jackfield_events::{Answer, Decision, Reason};
-use jackfield_hooks::{CallId, Failure, Outcome, Owner, Request, Retry};
+use jackfield_events::{Answer, Decision, Event, Reason};
+use jackfield_hooks::{CallId, Failure, Outcome, Owner, Request, Retry, parse_answer};
 use jackfield_media::Mono;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,6 +44,7 @@ impl Handlers {
             return;
         }
         let reply = match is_question(request.owner) {
+            true if chance.percent(10) => said(&request.event, chance),
             true => self.decide(chance),
             false => self.acknowledge(chance),
         };
@@ -131,4 +132,22 @@ impl Handlers {
         let outcome = chance.pick(&OUTCOMES).copied().unwrap_or(Outcome::Crashed);
         Failure { outcome, detail: String::new(), retry }
     }
+}
+
+/// What a handler wrote, well formed or not, read as a transport reads it.
+fn said(event: &Event, chance: &mut Chance) -> Reply {
+    const WORDS: [&str; 10] = [
+        "",
+        "{}",
+        r#"{"decision":"allow","tags":{"a":1}}"#,
+        r#"{"decision":"deny","reason":"No."}"#,
+        r#"{"decision":"replace","value":"k2"}"#,
+        r#"{"decision":"replace","value":"/"}"#,
+        r#"{"decision":"maybe"}"#,
+        r#"{"record":true}"#,
+        "<html>502 Bad Gateway</html>",
+        r#"{"decision":"allow""#,
+    ];
+    let words = chance.pick(&WORDS).copied().unwrap_or_default();
+    parse_answer(event.spec().kind, event.stamp().id, words.as_bytes())
 }

@@ -99,6 +99,8 @@ impl<H: Clone> Core<H> {
             }
             Owner::Notice => {
                 slot.notices_out += 1;
+                // It may have been the last probe: then the questions that wait are refused.
+                self.asked.insert(head.hook);
                 self.shared_out += usize::from(share == NoticeShare::Shared);
                 Mode::Notify
             }
@@ -185,7 +187,7 @@ impl<H: Clone> Core<H> {
         if head.owner == Owner::Notice && share == NoticeShare::Shared && !leaks {
             self.shared_out -= 1;
         }
-        self.active.insert(head.hook);
+        self.look_at(head.hook);
         self.settle(head, Some(sent), ending);
     }
 

@@ -302,7 +302,7 @@ impl<H: Clone> Core<H> {
         }
         slot.disabled = true;
         self.outputs.push_back(Output::Disabled { hook: slot.spec().name.clone() });
-        self.active.insert(hook);
+        self.look_at(hook);
         self.give_up_all(hook, DropCause::HookDisabled);
     }
 

@@ -234,7 +234,7 @@ impl<H: Clone> Core<H> {
     /// The asker left: what runs for it is stopped.
     pub(super) fn abandon(&mut self, id: QuestionId) {
         if let Some(Asking { head, .. }) = self.stop_waiting(id) {
-            self.active.insert(head.hook);
+            self.look_at(head.hook);
             let cancelled = failure(Outcome::Cancelled, "nobody waits any more");
             self.settle(head, None, Ending::failed(&cancelled));
         }

@@ -90,6 +90,7 @@ impl<H: Clone> Core<H> {
         for hook in over {
             self.removed -= 1;
             self.active.remove(&hook);
+            self.asked.remove(&hook);
             if let Some(slot) = self.slots.remove(&hook)
                 && let Some(at) = slot.wake
             {

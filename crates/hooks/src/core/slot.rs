@@ -89,11 +89,6 @@ impl<H> Slot<H> {
     pub(super) fn spec(&self) -> &HookSpec {
         &self.configured.spec
     }
-
-    /// Whether something waits that only needs room.
-    pub(super) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.asking.is_empty()
-    }
 }
 
 /// A point in time at which something is due. The order within one instant is that of these lines.

@@ -18,8 +18,8 @@ impl<H: Clone> Core<H> {
     /// Starts all that can start.
     pub(super) fn take_turns(&mut self) {
         loop {
-            let asked: Vec<HookId> = self.active.iter().copied().collect();
-            for hook in asked {
+            // A question that one hook refuses may come to wait at another.
+            while let Some(hook) = self.asked.pop_first() {
                 self.serve_questions(hook);
             }
             if !self.serve_one_notice() {

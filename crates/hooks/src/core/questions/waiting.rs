@@ -37,7 +37,7 @@ impl<H: Clone> Core<H> {
         if !self.is(Mutation::WaitingUntimed) {
             self.timers.insert((asking.deadline.at, Due::Asking(id)));
         }
-        self.active.insert(asking.head.hook);
+        self.look_at(asking.head.hook);
         if let Some(slot) = self.slots.get_mut(&asking.head.hook) {
             slot.asking.push_back(id);
         }
