@@ -368,13 +368,17 @@ async fn drained_workers_are_told_and_may_finish() {
 
 #[tokio::test]
 async fn a_worker_that_ignores_the_drain_is_ended() {
+    let log = Log::start();
     let asked =
         start(python("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "allow()")).await;
     asked.ask().await.result.unwrap();
-    let stubborn =
-        start(single(vec!["sh".into(), "-c".into(), "trap '' TERM; while :; do sleep 0.1; done".into()]))
-            .await;
-    clock::sleep(SHORT).await;
+    let stubborn = start(single(vec![
+        "sh".into(),
+        "-c".into(),
+        "trap '' TERM; echo ready >&2; while :; do sleep 0.1; done".into(),
+    ]))
+    .await;
+    log.has("ready").await;
     stubborn.transport.drain(clock::now()).await;
     nothing_runs(&stubborn.host).await;
     drop(asked.transport);
