@@ -39,6 +39,11 @@ impl<T> Waits<T> {
         wait.begun.then_some(wait.future)
     }
 
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The next that is done; never, if nothing is waited for. Cancel-safe.
     pub(crate) async fn next(&mut self) -> (u32, T) {
         std::future::poll_fn(|context| self.poll_next(context)).await

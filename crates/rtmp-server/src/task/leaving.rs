@@ -2,10 +2,9 @@
 
 use super::playing::finish_playing;
 use super::publishing::finish_publishing;
-use super::{CONNECTION, ConnectionTask, End, Happened, Parting};
+use super::{ConnectionTask, End, Happened, Parting};
 use crate::read_buffer::Read;
 use crate::role::Role;
-use jackfield_events::EndReason;
 use jackfield_events::EndReason;
 use jackfield_rtmp::Output;
 use jackfield_runtime::clock;
@@ -14,10 +13,11 @@ use std::sync::Arc;
 impl ConnectionTask {
     /// Ends all sessions, says farewell, and waits a moment for the client to hear it.
     pub(super) async fn leave(&mut self, end: &End) {
-        self.waits.cancel(CONNECTION);
         while let Some(stream) = self.roles.any() {
             self.finish_stream(stream, end.reason).await;
         }
+        // What is asked about the connection itself is taken back: nobody else holds it any more.
+        self.waits.clear();
         if let Parting::Farewell(text) = &end.parting {
             self.session.close(text);
             while let Some(output) = self.session.poll_output() {

@@ -1,6 +1,8 @@
 //! Accepting, limits, proxies, and what is left behind.
 
-use crate::kit::{Client, Server, Setup, Stream, audio};
+use crate::kit::{Client, Fact, Server, Setup, Stream, audio, keyframe};
+use jackfield_media::TrackKind;
+use jackfield_rtmp::PublishKind;
 use jackfield_rtmp_server::RtmpConfig;
 use jackfield_sessions::ConnectionLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -143,4 +145,38 @@ async fn round(server: &Server, number: u32) {
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Whoever leaves while the hub is being asked leaves in order, too.
+#[tokio::test]
+async fn a_connection_closes_after_its_sessions_have_stopped() {
+    let server = Server::start();
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    publisher.send(stream, &[(TrackKind::Video, 0, keyframe(0, 10))]).await;
+    server.events.first("media_start").await;
+    for number in 0..20 {
+        let mut player = Client::connected(server.addr()).await;
+        let stream = player.stream().await;
+        player.session.play(stream, "show");
+        player.flush().await;
+        drop(player);
+        let mut publisher = Client::connected(server.addr()).await;
+        let stream = publisher.stream().await;
+        publisher.session.publish(stream, &format!("show-{number}"), PublishKind::Live);
+        publisher.flush().await;
+    }
+    drop(publisher);
+    server.quiet().await;
+    let late = server.events.wait("the last event", |all| {
+        let of = |fact: &Fact| fact.json["conn_id"].clone();
+        let late = |(at, close): (usize, &Fact)| {
+            let mut later = all
+                .iter()
+                .skip(at + 1)
+                .filter(|fact| close.name == "connection_close" && of(fact) == of(close));
+            later.next().map(|fact| fact.name)
+        };
+        Some(all.iter().enumerate().filter_map(late).collect::<Vec<_>>())
+    });
+    assert_eq!(late.await, Vec::<&str>::new(), "after the connection's close");
 }
