@@ -1,6 +1,7 @@
 //! A question in its asker's task: what comes for it lies in its mailbox, and its calls are made here.
 
-use super::{Handler, Inner, make};
+use super::driving::make;
+use super::{Handler, Inner};
 use crate::Reply;
 use jackfield_events::{Event, Verdict};
 use jackfield_hooks::{CallId, QuestionId, Request};

@@ -67,6 +67,15 @@ pub(super) struct Lane {
     holding: usize,
 }
 
+impl Lane {
+    /// Takes one out of the queue; it is mostly the first.
+    fn take(&mut self, delivery: DeliveryId) {
+        if let Some(at) = self.waiting.iter().position(|waiting| *waiting == delivery) {
+            self.waiting.remove(at);
+        }
+    }
+}
+
 /// To whom an event goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
@@ -197,10 +206,8 @@ impl<H: Clone> Core<H> {
         match notice.place {
             Place::Holding => self.release(&notice.lane),
             Place::Waiting => {
-                if let Some(lane) = self.lanes.get_mut(&notice.lane)
-                    && let Some(at) = lane.waiting.iter().position(|waiting| *waiting == delivery)
-                {
-                    lane.waiting.remove(at);
+                if let Some(lane) = self.lanes.get_mut(&notice.lane) {
+                    lane.take(delivery);
                 }
                 self.move_lane(&notice.lane);
             }
@@ -226,7 +233,7 @@ impl<H: Clone> Core<H> {
         if notice.place == Place::Waiting {
             notice.place = Place::Holding;
             if let Some(lane) = self.lanes.get_mut(&notice.lane) {
-                lane.waiting.retain(|waiting| *waiting != delivery);
+                lane.take(delivery);
                 lane.holding += 1;
             }
         }

@@ -1,0 +1,203 @@
+//! What happens under the lock, and the tasks that run for it.
+
+use super::asking::Mail;
+use super::{Handler, Inner, State};
+use crate::record::{Heard, Record, Timing, is_failure};
+use crate::{Call, Reply, Transport};
+use jackfield_hooks::{CallId, DropCause, Failure, Outcome, Output, Owner, QuestionId, Request, Retry};
+use jackfield_media::Mono;
+use jackfield_runtime::{Tasks, catch, clock};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+impl Inner {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One input to the core, and everything that comes out of it.
+    pub(super) fn input<T>(
+        self: &Arc<Self>,
+        timing: Option<Timing>,
+        input: impl FnOnce(&mut State, Mono) -> T,
+    ) -> T {
+        let mut records = Vec::new();
+        let result = {
+            let mut state = self.state();
+            let now = clock::now();
+            let result = input(&mut state, now);
+            while let Some(output) = state.core.poll_output() {
+                self.act(&mut state, now, output, timing, &mut records);
+            }
+            if let Some(at) = state.core.poll_timeout()
+                && state.armed.is_none_or(|armed| at < armed)
+            {
+                state.armed = Some(at);
+                self.sooner.notify_one();
+            }
+            result
+        };
+        if records.iter().any(|record| matches!(record, Record::Settled(..) | Record::Dropped(..))) {
+            self.ended.notify_waiters();
+        }
+        // A log that is slow to take its lines must not hold the lock.
+        for record in records {
+            record.write();
+        }
+        result
+    }
+
+    pub(super) fn act(
+        self: &Arc<Self>,
+        state: &mut State,
+        now: Mono,
+        output: Output<Handler>,
+        timing: Option<Timing>,
+        records: &mut Vec<Record>,
+    ) {
+        match output {
+            Output::Call(request) => match request.owner {
+                Owner::Question(question) => state.post(question, Mail::Call(Box::new(request))),
+                Owner::Notice => self.start(state, request),
+            },
+            Output::Cancel { call, owner: Owner::Question(question) } => {
+                state.post(question, Mail::Cancel(call))
+            }
+            Output::Cancel { call, owner: Owner::Notice } => {
+                if let Some(task) = state.running.remove(&call) {
+                    task.abort();
+                }
+            }
+            Output::Verdict { question, verdict } => state.post(question, Mail::Verdict(verdict)),
+            Output::Settled(settled) => {
+                let heard = match is_failure(settled.outcome) {
+                    true => state.loudness.hear(now, &settled.hook),
+                    false => Heard::Quiet,
+                };
+                let timing = timing.filter(|timing| timing.call == settled.call);
+                records.push(Record::Settled(Box::new(settled), timing, heard));
+            }
+            Output::Dropped(dropped) => {
+                let heard = match dropped.cause {
+                    DropCause::QueueFull => state.loudness.hear(now, &dropped.hook),
+                    _ => Heard::Quiet,
+                };
+                records.push(Record::Dropped(dropped, heard));
+            }
+            Output::Breaker { hook, state } => records.push(Record::Breaker(hook, state)),
+            Output::Disabled { hook } => records.push(Record::Disabled(hook)),
+        }
+    }
+
+    /// Runs the call of a notice in a task of its own.
+    pub(super) fn start(self: &Arc<Self>, state: &mut State, request: Request<Handler>) {
+        let (id, inner) = (request.call, Arc::clone(self));
+        let task = self.tasks.spawn("hook-notice", async move {
+            let reply = make(request).await;
+            inner.finished(id, reply);
+        });
+        state.running.insert(id, task);
+    }
+
+    pub(super) fn finished(self: &Arc<Self>, call: CallId, reply: Reply) {
+        let timing = Timing::of(call, &reply);
+        self.input(Some(timing), |state, now| {
+            state.running.remove(&call);
+            state.core.answer(now, call, reply.result);
+        });
+    }
+
+    pub(super) async fn quiet(&self, until: Mono) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.state().core.is_quiet(until) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl State {
+    pub(super) fn post(&mut self, question: QuestionId, mail: Mail) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&question) {
+            mailbox.put(mail);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sooner.notify_one();
+    }
+}
+
+/// Makes one call behind a panic boundary.
+pub(super) async fn make(request: Request<Handler>) -> Reply {
+    let started = clock::now();
+    let Request {
+        handler: Handler(transport),
+        delivery,
+        hook,
+        mode,
+        event,
+        attempt,
+        num_dropped,
+        deadline,
+        ..
+    } = request;
+    let call = Call { delivery, hook, mode, event, attempt, num_dropped, deadline };
+    catch(async move { transport.call(call).await }).await.unwrap_or_else(|panicked| Reply {
+        result: Err(Failure { outcome: Outcome::Crashed, detail: panicked.to_string(), retry: Retry::No }),
+        connect: Duration::ZERO,
+        handler: clock::now() - started,
+        pid: None,
+    })
+}
+
+/// Sleeps until the core wants to know the time, again and again.
+pub(super) async fn ticker(inner: Weak<Inner>, sooner: Arc<Notify>, tasks: Tasks) {
+    let stopping = tasks.stopping();
+    loop {
+        let at = {
+            let Some(inner) = inner.upgrade() else { return };
+            // Outputs first: they may already need an earlier time than the core has now.
+            inner.input(None, |state, now| {
+                state.core.tick(now);
+                state.armed = Some(Mono::ZERO);
+            });
+            let mut state = inner.state();
+            state.armed = state.core.poll_timeout();
+            state.armed
+        };
+        let wake = at.unwrap_or_else(clock::never);
+        tokio::select! {
+            () = clock::sleep_until(wake) => {}
+            () = sooner.notified() => {}
+            () = stopping.cancelled() => return,
+        }
+    }
+}
+
+/// Drains a transport that a reload took out, once the questions that may reach it are over.
+pub(super) async fn retire(
+    inner: Weak<Inner>,
+    transport: Arc<dyn Transport>,
+    budget: Duration,
+    longest: Duration,
+) {
+    clock::sleep(budget).await;
+    let Some(inner) = inner.upgrade() else { return };
+    let waiting = {
+        let mut state = inner.state();
+        let place = state.retired.iter().position(|retired| Arc::ptr_eq(retired, &transport));
+        place.map(|place| state.retired.swap_remove(place))
+    };
+    // Otherwise the server's own end drains it.
+    if let Some(transport) = waiting {
+        transport.drain(clock::now().after(longest)).await;
+    }
+}
