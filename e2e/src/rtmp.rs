@@ -7,7 +7,7 @@
 use crate::{Clip, SOON};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use jackfield_media::TrackKind;
+pub use jackfield_media::TrackKind;
 use jackfield_rtmp::amf::Value;
 use jackfield_rtmp::{ClientConfig, ClientEvent, ClientSession, Output, PublishKind, Status};
 use std::collections::VecDeque;
@@ -187,6 +187,15 @@ impl Client {
             }
             _ => None,
         })
+    }
+
+    /// Codes of the statuses that came and were not waited for.
+    pub fn statuses(&self) -> Vec<String> {
+        let code = |event: &ClientEvent| match event {
+            ClientEvent::Status { status, .. } => Some(status.code.to_string()),
+            _ => None,
+        };
+        self.events.iter().filter_map(code).collect()
     }
 
     /// What real encoders say at their end: FCUnpublish and deleteStream.

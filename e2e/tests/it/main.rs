@@ -1,7 +1,9 @@
 //! The built server and real clients.
 
 mod bad_input;
+mod decisions;
 mod examples;
+mod examples_guide;
 mod matrix;
 mod usage;
 mod usage_events;
