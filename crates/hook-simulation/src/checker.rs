@@ -211,6 +211,7 @@ impl Checker {
             rule!(open.seq == settled.event.stamp().seq, "law 5: {call:?} changed its event");
             let limits = self.hooks.get_mut(&open.hid).ok_or("an outcome of an unknown hook")?;
             limits.end(settled.owner);
+            limits.shared_running -= usize::from(open.shared);
             self.shared_running -= usize::from(open.shared);
             let turned = self.breakers.iter().position(|(hook, _)| *hook == settled.hook);
             let turned = turned.map(|turned| self.breakers.remove(turned).1);

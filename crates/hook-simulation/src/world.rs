@@ -14,6 +14,7 @@ use handlers::Handlers;
 use jackfield_events::Masker;
 use jackfield_hooks::{Core, CoreConfig, HookSpec, Mutation, Output, Owner, QuestionId};
 use jackfield_media::Mono;
+pub(crate) use profile::FACTS;
 use profile::Profile;
 use std::time::Duration;
 
@@ -132,7 +133,7 @@ impl<'a> World<'a> {
                 self.reload()
             }
             Act::Limit => {
-                let limit = 1 + self.chance.below(4);
+                let limit = 1 + self.chance.below(6);
                 self.step(Input::Tick)?;
                 self.step(Input::Limit(limit))
             }

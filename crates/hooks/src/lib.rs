@@ -61,7 +61,7 @@
 //! | notices that wait, per hook | [`HookSpec::queue`] | the oldest is dropped, counted, and told by `num_dropped` |
 //! | questions that wait, per hook | [`HookSpec::queue`] | the next ends as `overload`, its policy acts |
 //! | calls at once, per hook | [`HookSpec::concurrency`], apart for notices and questions | they wait |
-//! | calls of notices over all hooks | [`CoreConfig::notice_concurrency`] | they wait, hooks take turns |
+//! | calls of notices over all hooks | [`CoreConfig::notice_concurrency`], up to half of it kept for hooks that use none | they wait, hooks take turns |
 //! | calls a second, per hook | [`HookSpec::rate`] | they wait, questions first |
 //! | a lane behind a failed notice | 30 s from its first failure | it is tried again beside the lane |
 //! | a hook that fails | half of at least 20 calls in 10 s | its breaker opens, 5 s doubling to 60 s |

@@ -112,8 +112,10 @@ mutations! {
         GroupIgnored = "group-ignored",
         /// All streams share one lane, so that one delays all.
         LanesMerged = "lanes-merged",
-        /// One hook takes all the room that is shared.
+        /// The hook that comes first takes every place that becomes free.
         TurnsUnfair = "turns-unfair",
+        /// A slow hook takes the places that are kept for others.
+        OneTakesAll = "one-takes-all",
     }
     Epochs {
         /// Events of a stream are ordered by connection, so that a takeover's start passes the stop.

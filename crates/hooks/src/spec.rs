@@ -149,4 +149,10 @@ impl HookSpec {
             notice_share: NoticeShare::Shared,
         }
     }
+
+    /// Whether it is ever told anything, and not only asked.
+    #[must_use]
+    pub fn gets_notices(&self) -> bool {
+        self.on.iter().any(|event| self.mode == Mode::Notify || !event.spec().kind.is_question())
+    }
 }

@@ -1,6 +1,6 @@
 //! Notices: order, room, retries, the end of the server.
 
-use crate::kit::{Played, Script, created, dispatch, hook};
+use crate::kit::{Played, Script, authorize, created, dispatch, hook};
 use jackfield_bus::Sink;
 use jackfield_events::{Decision, EventType};
 use jackfield_hooks::{HookSpec, Mode, Outcome, Retry};
@@ -51,6 +51,36 @@ async fn a_full_queue_drops_the_oldest_and_says_so() {
         slow.calls.lock().unwrap().iter().map(|call| (call.event.stamp().seq, call.num_dropped)).collect();
     assert_eq!(told, [(1, 0), (5, 3), (6, 0)]);
     assert_eq!(dispatch.status()[0].tally.dropped, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_to_a_slow_hook_delays_no_other_hook_and_no_question() {
+    let slow = Played::new(Script::After(Duration::from_secs(1), Decision::Pass));
+    let (quick, gate) =
+        (Played::new(Script::Answer(Decision::Pass)), Played::new(Script::Answer(Decision::Allow)));
+    let dispatch = dispatch(vec![
+        (hook("slow", CREATED, Mode::Notify), &slow),
+        (hook("quick", CREATED, Mode::Notify), &quick),
+        (hook("gate", &[EventType::AuthorizePublish], Mode::Decide), &gate),
+    ]);
+    for seq in 0..10_000 {
+        let before = clock::now();
+        dispatch.accept(&created(seq, &format!("live/{}", seq % 50)));
+        if seq % 100 == 0 {
+            dispatch.ask(authorize(seq)).await;
+            // A turn for those that are told.
+            quick.called(usize::try_from(seq).unwrap() + 1).await;
+            assert_eq!(clock::now(), before, "nobody waited for the slow one");
+        }
+        tokio::time::advance(Duration::from_micros(100)).await;
+    }
+    let status = dispatch.status();
+    assert_eq!((quick.count(), status[1].tally.dropped), (10_000, 0));
+    assert_eq!(status[0].queued, 1000);
+    assert!(status[0].tally.dropped > 8000 && status[0].notices_running == 9, "{:?}", status[0]);
+    dispatch.drain(clock::now().after(Duration::from_secs(10))).await;
+    let told: u64 = slow.calls.lock().unwrap().iter().map(|call| call.num_dropped).sum();
+    assert_eq!(told, dispatch.status()[0].tally.dropped);
 }
 
 #[tokio::test(start_paused = true)]

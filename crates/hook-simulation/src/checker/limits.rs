@@ -14,6 +14,8 @@ pub(crate) struct Limits {
     pub(super) disabled: bool,
     pub(super) breaker: Breaker,
     pub(super) notices_running: usize,
+    /// Those of them that count in the limit over all hooks.
+    pub(super) shared_running: usize,
     pub(super) questions_running: usize,
     /// Notices that wait for anything.
     pub(super) queued: usize,
@@ -35,6 +37,7 @@ impl Limits {
             disabled: false,
             breaker: Breaker::default(),
             notices_running: 0,
+            shared_running: 0,
             questions_running: 0,
             queued: 0,
             untold: 0,

@@ -3,6 +3,7 @@
 use super::questions::own_outcome;
 use super::{About, Checked, Checker, Hid, Open, Secret, is_told_of, rule};
 use crate::input::Input;
+use crate::world::FACTS;
 use jackfield_hooks::{
     CallId, DropCause, Dropped, Failure, HookSpec, Mode, Next, NoticeShare, Outcome, Request, Retry,
     RetryAfter, Settled,
@@ -180,11 +181,32 @@ impl Checker {
         rule!(running <= spec.concurrency, "policies: {running} notices at once to {}", request.hook);
         let shared = spec.notice_share == NoticeShare::Shared;
         if shared {
+            let room = self.has_shared_room(hid);
             self.shared_running += 1;
             rule!(self.shared_running <= self.limit, "policies: {} notices at once", self.shared_running);
+            rule!(room, "law 6: {} takes a place that is kept for others", request.hook);
+            if let Some(limits) = self.hooks.get_mut(&hid) {
+                limits.shared_running += 1;
+            }
             self.fair_to_others(hid)?;
         }
         Ok((hid, shared))
+    }
+
+    /// Up to half of the places are kept for hooks that have none of them.
+    fn has_shared_room(&self, hid: Hid) -> bool {
+        let none = |hid: &Hid| self.hooks.get(hid).is_some_and(|limits| limits.shared_running == 0);
+        let free = self.limit.saturating_sub(self.shared_running);
+        if none(&hid) {
+            return free > 0;
+        }
+        let shares = self.config.iter().filter(|hook| {
+            let only_asked =
+                hook.spec.mode == Mode::Decide && FACTS.iter().all(|fact| !hook.spec.on.contains(*fact));
+            hook.spec.notice_share == NoticeShare::Shared && !only_asked && !hook.spec.on.is_empty()
+        });
+        let able = shares.map(|hook| hook.hid).filter(|hid| self.hooks.get(hid).is_some_and(|l| !l.disabled));
+        free > able.filter(none).count().min(self.limit / 2)
     }
 
     /// A hook that only the limit over all hooks holds has its turn before any other has two.
@@ -327,16 +349,20 @@ impl Checker {
         }
         let due = self.pausing.iter().take_while(|(at, ..)| *at <= self.now);
         could.extend(due.map(|(_, hid, _)| *hid));
-        let full = self.shared_running >= self.limit;
+        let crowded: Vec<Hid> = could.iter().copied().filter(|hid| !self.has_shared_room(*hid)).collect();
         for (hid, limits) in &mut self.hooks {
             let spec = &limits.spec;
             rule!(limits.queued <= spec.queue, "policies: {} waits for {}", limits.queued, spec.name);
             let able = could.contains(hid) && limits.could_start(self.now);
             let shares = spec.notice_share == NoticeShare::Shared;
-            rule!(!able || (shares && full), "law 6: {} is idle although a notice could start", spec.name);
+            rule!(
+                !able || (shares && crowded.contains(hid)),
+                "law 6: {} is idle although a notice could start",
+                spec.name
+            );
             limits.passed_over = match limits.passed_over {
-                Some(times) if able => Some(times),
-                _ => able.then_some(0),
+                Some(times) if able && limits.shared_running == 0 => Some(times),
+                _ => (able && limits.shared_running == 0).then_some(0),
             };
             if limits.disabled || self.gone.iter().any(|gone| gone.hid == *hid) {
                 rule!(limits.queued == 0, "policies: {} gets nothing and still has a queue", spec.name);

@@ -6,7 +6,7 @@ use jackfield_hooks::{HookSpec, Mode, NoticeShare, Retries, RetryAfter, Selector
 use std::time::Duration;
 
 /// Notices of the simulation: with and without a stream, paired and not.
-pub(super) const FACTS: [EventType; 4] = [
+pub(crate) const FACTS: [EventType; 4] = [
     EventType::PublishStart,
     EventType::PublishStop,
     EventType::ConnectionAccept,
@@ -48,7 +48,7 @@ impl Profile {
         let usual = Self {
             steps: 80 + chance.below(80),
             hook_count: 1 + chance.below(5),
-            notice_concurrency: 1 + chance.below(4),
+            notice_concurrency: 1 + chance.below(6),
             keys: 1 + chance.below(3),
             budget: chance.millis(500, 6000),
             due: 40,

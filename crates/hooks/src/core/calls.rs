@@ -102,6 +102,7 @@ impl<H: Clone> Core<H> {
                 // It may have been the last probe: then the questions that wait are refused.
                 self.asked.insert(head.hook);
                 self.shared_out += usize::from(share == NoticeShare::Shared);
+                slot.shared_out += usize::from(share == NoticeShare::Shared);
                 Mode::Notify
             }
         };
@@ -180,7 +181,10 @@ impl<H: Clone> Core<H> {
             }
             match head.owner {
                 Owner::Question(_) => slot.questions_out -= 1,
-                Owner::Notice => slot.notices_out -= 1,
+                Owner::Notice => {
+                    slot.notices_out -= 1;
+                    slot.shared_out -= usize::from(share == NoticeShare::Shared);
+                }
             }
         }
         let leaks = ending.outcome == Outcome::Timeout && self.is(Mutation::RoomLeaks);

@@ -57,6 +57,8 @@ pub(super) struct Slot<H> {
     /// Those of `queued` that could start now, in the order in which they came to.
     pub(super) ready: VecDeque<DeliveryId>,
     pub(super) notices_out: usize,
+    /// Those of them that count in the limit over all hooks.
+    pub(super) shared_out: usize,
     /// Questions that wait for room, in order. Bounded by `queue`.
     pub(super) asking: VecDeque<QuestionId>,
     pub(super) questions_out: usize,
@@ -78,6 +80,7 @@ impl<H> Slot<H> {
             queued: BTreeSet::new(),
             ready: VecDeque::new(),
             notices_out: 0,
+            shared_out: 0,
             asking: VecDeque::new(),
             questions_out: 0,
             untold: 0,

@@ -1,7 +1,7 @@
 //! Whose turn it is: questions first, then one notice of each hook in rotation, so that none takes all.
 
 use super::Core;
-use super::slot::{Due, HookId};
+use super::slot::{Due, HookId, Life, Slot};
 use crate::{Mutation, NoticeShare};
 use jackfield_media::Mono;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -61,10 +61,7 @@ impl<H: Clone> Core<H> {
             return Err(Idle::Own);
         }
         let share = slot.spec().notice_share;
-        if share == NoticeShare::Shared
-            && self.shared_out >= self.notice_concurrency
-            && !ignored(Mutation::SharedLimitIgnored)
-        {
+        if share == NoticeShare::Shared && !self.shared_room(hook, slot) {
             return Err(Idle::SharedLimit);
         }
         if !slot.breaker.admits(self.now) {
@@ -80,6 +77,24 @@ impl<H: Clone> Core<H> {
             }
             _ => Ok(share),
         }
+    }
+
+    /// Whether the limit over all hooks leaves room for another call of this one. A slow hook would
+    /// take all of it and delay the others; so up to half of it is kept for hooks that use none now.
+    fn shared_room(&self, hook: HookId, slot: &Slot<H>) -> bool {
+        let ignored = |mutation| self.mutation == Some(mutation);
+        let free = self.notice_concurrency.saturating_sub(self.shared_out);
+        if slot.shared_out == 0 || ignored(Mutation::OneTakesAll) {
+            return free > 0 || ignored(Mutation::SharedLimitIgnored);
+        }
+        let idle = |(other, slot): &(&HookId, &Slot<H>)| {
+            let spec = slot.spec();
+            let shares = spec.notice_share == NoticeShare::Shared && spec.gets_notices();
+            let lives = slot.life == Life::Configured && !slot.disabled;
+            **other != hook && slot.shared_out == 0 && lives && shares
+        };
+        let kept = self.slots.iter().filter(idle).count().min(self.notice_concurrency / 2);
+        free > kept || ignored(Mutation::SharedLimitIgnored)
     }
 
     /// Has the hook looked at again then.
