@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// How long after its deadline a transport may take to drain: its programs get 2 s between SIGTERM and
@@ -46,6 +47,8 @@ struct Inner {
     wanted: AtomicU64,
     state: Mutex<State>,
     tasks: Tasks,
+    /// Facts may come from threads that are not the runtime's, such as a drop at the end of `main`.
+    runtime: Handle,
     /// The core wants to know the time earlier than the ticker sleeps.
     sooner: Arc<Notify>,
     /// Something has ended: whoever waits for quiet looks again.
@@ -77,7 +80,7 @@ impl fmt::Debug for Handler {
 }
 
 impl Dispatch {
-    /// A dispatch without hooks. Its tasks are spawned in this group; it must be made inside a runtime.
+    /// A dispatch without hooks. Its tasks are spawned in this group, in the runtime that it is made in.
     /// `masker` masks the secrets of questions that are told as notices.
     #[must_use]
     pub fn new(config: DispatchConfig, masker: Masker, tasks: &Tasks) -> Self {
@@ -97,6 +100,7 @@ impl Dispatch {
             wanted: AtomicU64::new(0),
             state: Mutex::new(state),
             tasks: tasks.clone(),
+            runtime: Handle::current(),
             sooner: Arc::new(Notify::new()),
             ended: Notify::new(),
         });

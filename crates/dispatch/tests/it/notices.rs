@@ -84,6 +84,17 @@ async fn a_flood_to_a_slow_hook_delays_no_other_hook_and_no_question() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn facts_may_come_from_any_thread() {
+    let told = Played::new(Script::Answer(Decision::Pass));
+    let dispatch = dispatch(vec![(hook("told", CREATED, Mode::Notify), &told)]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| dispatch.accept(&created(1, "live/a")));
+    });
+    dispatch.idle().await;
+    assert_eq!(told.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panicking_transport_loses_one_notice_and_no_more() {
     let broken = Played::new(Script::Panic);
     let dispatch = dispatch(vec![(hook("broken", CREATED, Mode::Notify), &broken)]);
