@@ -22,6 +22,7 @@ impl Lifeline {
             into.push("opened");
             // Nothing is ever written: this returns at the end.
             drop(pipe.read_to_end(&mut Vec::new()));
+            into.push("ended");
             into.close();
         });
         Ok(Self(journal))
@@ -29,6 +30,11 @@ impl Lifeline {
 
     pub(super) fn wait_opened(&self) -> Result<()> {
         self.0.wait("holder of the pipe", SOON, |seen| seen.first().map(drop))
+    }
+
+    /// Whether somebody holds the pipe now.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.read(|seen| seen == ["opened"])
     }
 
     pub(super) fn wait_gone(&self) -> Result<()> {

@@ -161,9 +161,14 @@ fn run(
     })?;
     let grown = peak_kib(server.pid())?.saturating_sub(before);
     ensure!(grown < FLAT_KIB, "the server grew by {grown} KiB");
-    for case in &CASES {
+    for (case, lifeline) in CASES.iter().zip(&lifelines) {
         let count = calls(&server, case.name).len();
         ensure!(count == 1, "{}: {count} outcomes of one call", case.name);
+        ensure!(
+            lifeline.is_held() == (case.group == Group::LivesOn),
+            "{}: the end of its group came at another time",
+            case.name
+        );
     }
     server.stop()?;
     // The server's end is the end of what was left in the background, too.

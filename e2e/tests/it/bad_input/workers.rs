@@ -1,9 +1,9 @@
 //! Workers that answer twice, late, to the wrong id, with something else, or with half of it.
 
-use super::{HookCall, calls};
+use super::{HookCall, calls, calls_in};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Refused};
-use jackfield_e2e::{Scratch, Server};
+use jackfield_e2e::{SOON, Scratch, Server};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -157,7 +157,10 @@ fn hook(worker: &Path, name: &str, pool: usize) -> String {
 
 /// What must hold of the calls of a hook when all is over.
 fn check_calls(server: &Server, way: &str) -> Result<()> {
-    let calls = calls(server, way);
+    let calls = server.log().wait("outcome of each question", SOON, |lines| {
+        let calls = calls_in(lines, way);
+        (calls.len() >= ROWS * PER_ROW).then_some(calls)
+    })?;
     ensure!(calls.len() == ROWS * PER_ROW, "{} outcomes", calls.len());
     if !way.starts_with("hello-") {
         ensure_replaced(&calls)?;
