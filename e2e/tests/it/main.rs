@@ -4,7 +4,6 @@ mod bad_input;
 mod decisions;
 mod examples;
 mod examples_guide;
-mod examples_guide;
 mod matrix;
 mod usage;
 mod usage_events;
