@@ -126,6 +126,7 @@ fn write_settled(settled: &Settled, timing: Option<Timing>, heard: Heard) {
             hook = %settled.hook,
             event = settled.event.event_type().name(),
             outcome = %settled.outcome,
+            policy = settled.policy.as_ref().map(tracing::field::debug),
             error = settled.detail,
             unheard,
             "Hook failed"
