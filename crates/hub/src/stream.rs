@@ -299,7 +299,9 @@ impl Stream {
     fn end_life(&mut self, now: Mono, reason: EndReason) {
         self.resumable = None;
         self.entry.status.facts().state = State::Absent;
-        let told = if self.stopped { reason } else { EndReason::Unpublish };
+        // When the server stops, the publisher may be the first to go; its players end for the same reason.
+        let is_stop = self.stopped || reason == EndReason::ServerShutdown;
+        let told = if is_stop { reason } else { EndReason::Unpublish };
         let missed = self.fanout.end_all(now, told);
         self.entry.status.counters.dropped_frames.add(missed);
         self.fanout = Fanout::new(self.hub.config.clone());

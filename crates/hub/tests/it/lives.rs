@@ -305,6 +305,19 @@ async fn a_stop_ends_all_and_takes_in_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn players_whose_publisher_goes_first_when_the_server_stops_end_by_the_stop() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = kit.publish(&key()).await;
+    let viewer = Viewer::default();
+    let subscriber = kit.play(&key(), &viewer).await;
+    send(&publisher, vec![sound(0)]).await;
+    publisher.finish(EndReason::ServerShutdown).await;
+    assert_eq!(subscriber.ended().await, EndReason::ServerShutdown);
+    settle().await;
+    kit.check_pairs();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_publish_that_nobody_waits_for_leaves_again() {
     let kit = Kit::new(HubConfig::default());
     {
