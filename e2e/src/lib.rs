@@ -67,7 +67,8 @@ pub use program::{BytesFn, Finished, Program, Running, Stdout};
 pub use receiver::{Receiver, Reply, Request};
 pub use server::{Ended, LogLine, Server, ServerBuilder, peer};
 
-use std::time::Duration;
+use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
 
 /// The deadline of what happens at once on an idle machine; generous, because machines are shared.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -75,4 +76,19 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// Whether the long forms of the cases are wanted, and not only those that fit into every change's tests.
 pub fn all_cases() -> bool {
     std::env::var("E2E_ALL").is_ok_and(|value| value == "1")
+}
+
+/// Tries until something is found: for what cannot be waited on, such as a file that a script writes.
+///
+/// # Errors
+/// When nothing was found `within` that time, or a try fails.
+pub fn eventually<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "no {what} within {within:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -52,6 +52,8 @@ pub struct Media {
 /// A connection. When it goes the socket is closed, without a word of the protocol.
 #[derive(Debug)]
 pub struct Client {
+    server: SocketAddr,
+    config: ClientConfig,
     socket: TcpStream,
     session: ClientSession,
     /// What came and nobody has asked for yet.
@@ -77,8 +79,8 @@ impl Client {
     pub fn open(server: SocketAddr, config: ClientConfig) -> Result<Self> {
         let socket = TcpStream::connect_timeout(&server, SOON).context("connecting")?;
         socket.set_nodelay(true)?;
-        let session = ClientSession::new(config, 1);
-        let mut client = Self { socket, session, events: VecDeque::new(), closed: false };
+        let session = ClientSession::new(config.clone(), 1);
+        let mut client = Self { server, config, socket, session, events: VecDeque::new(), closed: false };
         client.pump()?;
         Ok(client)
     }
@@ -214,6 +216,25 @@ impl Client {
     pub fn command(&mut self, name: &str, arguments: &[Value]) -> Result<()> {
         self.session.notify(0, name, arguments);
         self.pump()
+    }
+
+    /// Sends a command of a message stream that wants no answer.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn command_of(&mut self, stream: u32, name: &str, arguments: &[Value]) -> Result<()> {
+        self.session.notify(stream, name, arguments);
+        self.pump()
+    }
+
+    /// A new connection with the same settings.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn again(&self) -> Result<Self> {
+        let mut client = Self::open(self.server, self.config.clone())?;
+        client.connected()?;
+        Ok(client)
     }
 
     /// Waits until the server has closed the connection; what comes meanwhile is read and kept.

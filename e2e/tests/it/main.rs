@@ -5,6 +5,8 @@ mod decisions;
 mod examples;
 mod examples_guide;
 mod matrix;
+mod pairing;
+mod pairing_reload;
 mod usage;
 mod usage_events;
 mod usage_languages;
