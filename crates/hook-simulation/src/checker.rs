@@ -18,6 +18,7 @@ use notices::{Lane, Told};
 use questions::Asked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Fails with a message unless the condition holds.
 macro_rules! rule {
@@ -49,6 +50,8 @@ pub(crate) struct Open {
     /// The event's place in the node's order.
     seq: u64,
     deadline: Mono,
+    /// When it must be closed, whatever its transport does.
+    over: Mono,
     /// Which time of the breaker's life it belongs to.
     era: u64,
     shared: bool,
@@ -162,7 +165,7 @@ impl Checker {
             return Err(format!("breaker: that of {hook} became {state:?} without a call"));
         }
         rule!(self.disabling.is_none(), "policies: a hook that wants no more calls is not disabled");
-        if let Some((call, _)) = self.calls.iter().find(|(_, open)| open.deadline <= self.now) {
+        if let Some((call, _)) = self.calls.iter().find(|(_, open)| open.over <= self.now) {
             return Err(format!("law 1: {call:?} is open after its deadline"));
         }
         self.questions_go_on()?;
@@ -197,7 +200,12 @@ impl Checker {
         let era = limits.breaker.enter()?;
         let seq = request.event.stamp().seq;
         let (owner, deadline) = (request.owner, request.deadline);
-        self.calls.insert(call, Open { hid, owner, seq, deadline, era, shared, cancelled: false });
+        let ending = match owner {
+            Owner::Question(_) => Duration::ZERO,
+            Owner::Notice => limits.spec.ending,
+        };
+        let over = deadline.after(ending);
+        self.calls.insert(call, Open { hid, owner, seq, deadline, over, era, shared, cancelled: false });
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub use environment::{EnvEntry, EnvError, Inherit};
 pub use error::ConfigError;
 pub use folder::Cwd;
 pub use program::{Beside, ProgramConfig, ProgramError, words};
-pub use run::{DenialLine, RunConfig, StdinOf, run};
+pub use run::{DenialLine, ENDING_OF_A_PROGRAM, RunConfig, StdinOf, run};
 pub use stdio::{Stdio, StdioConfig, StdioFormat, StdioTarget, stdio};
 pub use url::{PlainHttp, Secret, UrlConfig, UrlError, check_url, url};
 pub use worker::{WorkerConfig, worker};

@@ -6,6 +6,8 @@
 //! read.
 
 mod attempt;
+
+pub use attempt::ENDING_OF_A_PROGRAM;
 mod judge;
 
 use crate::flights::Flights;
@@ -18,7 +20,7 @@ use jackfield_dispatch::{BoxFuture, Call, Reply, Transport};
 use jackfield_hooks::{Outcome, Retry};
 use jackfield_media::Mono;
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The built-in command that posts the event to a URL and answers what that answers.
 const HTTP_REQUEST: &str = "http-request";
@@ -32,6 +34,9 @@ pub struct RunConfig {
     pub stdin: StdinOf,
     /// What the first line of standard error is when the program denies with exit code 77.
     pub denial: DenialLine,
+    /// Programs that may be there at once, at least 1: those at work, and those whose call is over and that are being ended.
+    /// A call over it waits for a place, and ends as `overload` at its deadline.
+    pub max_programs: usize,
     /// For `http-request`: whether it may go unprotected beyond this machine.
     pub plain_http: PlainHttp,
 }
@@ -44,6 +49,7 @@ impl RunConfig {
             program,
             stdin: StdinOf::default(),
             denial: DenialLine::default(),
+            max_programs: 40,
             plain_http: PlainHttp::default(),
         }
     }
@@ -87,6 +93,7 @@ pub fn run(config: RunConfig, host: &Host) -> Result<Arc<dyn Transport>, ConfigE
         log: OutputLog::new(config.program.hook.clone()),
         stdin: config.stdin,
         denial: config.denial,
+        places: Arc::new(Semaphore::new(config.max_programs.clamp(1, Semaphore::MAX_PERMITS))),
         host: host.clone(),
         flights: Arc::default(),
     };
@@ -99,6 +106,9 @@ struct Shared {
     log: Arc<OutputLog>,
     stdin: StdinOf,
     denial: DenialLine,
+    /// One for each program until it has ended. Clients that ask and leave at once would otherwise pile up the programs of
+    /// their questions for as long as those take to end.
+    places: Arc<Semaphore>,
     host: Host,
     flights: Arc<Flights>,
 }

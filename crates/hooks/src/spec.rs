@@ -109,6 +109,10 @@ pub struct HookSpec {
     pub mode: Mode,
     /// Longest call of a notice.
     pub notice_timeout: Duration,
+    /// How long after its deadline a notice's call may take to end what it started. Until its transport says
+    /// that it has, its lane and its place are kept: the program of the next notice of the key does not
+    /// start beside one that is still being ended. Zero for handlers that start nothing.
+    pub ending: Duration,
     /// Longest call of a question, waiting for room included.
     pub question_timeout: Duration,
     /// What its failure does to a question; by default what the catalogue says.
@@ -139,6 +143,7 @@ impl HookSpec {
             streams: Selector::default(),
             mode,
             notice_timeout: Duration::from_secs(30),
+            ending: Duration::ZERO,
             question_timeout: Duration::from_secs(2),
             on_error: None,
             concurrency: 10,

@@ -7,9 +7,10 @@ use jackfield_dispatch::{Dispatch, DispatchConfig, Transport};
 use jackfield_events::{Event, EventSet, EventType};
 use jackfield_hook_transports::{self as transports, ConfigError, DenialLine, EnvEntry, Host, Inherit};
 use jackfield_hook_transports::{ProgramConfig, RunConfig, Secret, StdinOf, Stdio, StdioConfig, StdioFormat};
-use jackfield_hook_transports::{StdioTarget, UrlConfig, WorkerConfig};
+use jackfield_hook_transports::{ENDING_OF_A_PROGRAM, StdioTarget, UrlConfig, WorkerConfig};
 use jackfield_hooks::{HookSpec, Mode, NoticeShare, Retries, Selector};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The lane of all programs of flags: the stop script never starts before the start script has ended.
 const SCRIPTS_OF_FLAGS: &str = "scripts of flags";
@@ -120,6 +121,8 @@ impl Hooks {
         Ok(Built::Called(match &hook.handler {
             Handler::Run { argv, stdin, place } => {
                 let mut run = RunConfig::new(program(hook, argv, place));
+                // The engine's own bound holds for questions and for notices, and for calls that are not over.
+                run.max_programs = hook.keys.concurrency.saturating_mul(4);
                 run.stdin = match stdin {
                     StdinWord::Event => StdinOf::Event,
                     StdinWord::None => StdinOf::None,
@@ -194,6 +197,7 @@ fn spec(hook: &Hook, on: EventSet, config: &Config) -> HookSpec {
     HookSpec {
         streams: hook.streams.clone(),
         notice_timeout: keys.timeout.unwrap_or(config.hooks.timeout),
+        ending: if is_run { ENDING_OF_A_PROGRAM } else { Duration::ZERO },
         question_timeout: keys.timeout.unwrap_or(config.hooks.question_timeout),
         on_error: hook.on_error.clone(),
         concurrency: keys.concurrency,

@@ -241,7 +241,7 @@ impl Checker {
                 Err(failure) if late => (Outcome::Timeout, Some(failure.clone())),
                 Err(failure) => (own_outcome(failure), Some(failure.clone())),
             },
-            _ if late => {
+            _ if self.now >= open.over => {
                 (Outcome::Timeout, Some(Failure { retry: Retry::No, ..Failure::new(Outcome::Timeout, "") }))
             }
             _ => return Err(format!("law 5: {:?} ends as {} without a reason", end.call, end.outcome)),

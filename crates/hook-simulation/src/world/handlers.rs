@@ -75,6 +75,7 @@ impl Handlers {
             3..=5 => now.after(chance.millis(0, 200)),
             6..=8 => now.after(left.mul_f64(0.5)),
             9 => deadline,
+            10 if chance.percent(50) => deadline.after(chance.millis(0, 3000)),
             10 => now.after(left.saturating_sub(Duration::from_millis(1))),
             _ => deadline.after(chance.millis(0, 50)),
         }

@@ -134,6 +134,9 @@ impl Profile {
         let mut hook = HookSpec::new(&format!("h{index}"), on, mode);
         hook.question_timeout = chance.millis(100, 4000);
         hook.notice_timeout = chance.millis(200, 20_000);
+        if chance.percent(40) {
+            hook.ending = chance.millis(1, 3000);
+        }
         hook.on_error = match chance.below(6) {
             0 | 1 => Some(OnError::Allow),
             2 => Some(OnError::Value("fallback".into())),

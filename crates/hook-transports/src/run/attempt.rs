@@ -17,14 +17,19 @@ use jackfield_process::{Child, ExitStatus, SpawnError, Stdin};
 use jackfield_runtime::clock;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 /// When even SIGKILL has not ended a program by then, the call ends without it.
 const GIVE_UP: Duration = Duration::from_millis(2400);
+/// How long after its deadline a notice's call may last; see `HookSpec::ending`.
+pub const ENDING_OF_A_PROGRAM: Duration = Duration::from_millis(2500);
 /// Bytes of the first line of standard error that are kept as a reason.
 const MAX_REASON_BYTES: usize = 1024;
+const NOBODY_WAITS: &str = "nobody waits any more";
+const MUST_END: &str = "the server stops or the hook is gone";
+
 /// One attempt, owned by its task.
 pub(super) struct Attempt {
     shared: Arc<Shared>,
@@ -38,6 +43,7 @@ pub(super) struct Attempt {
 
 /// A program and its pipes.
 struct Live {
+    _place: OwnedSemaphorePermit,
     child: Child,
     input: Option<Input>,
     stdout: Output,
@@ -79,8 +85,9 @@ impl Attempt {
         self.answer(said);
         let Self { shared, flight, .. } = self;
         drop(flight);
-        let Live { child, stdout, stderr, .. } = live;
-        drop(child);
+        let Live { _place: place, child, stdout, stderr, .. } = live;
+        // What it left in the background has no place of its own: that is for who writes the program to bound.
+        drop((child, place));
         tokio::join!(stdout.follow(), stderr.follow());
         if let Some(folder) = folder {
             shared.host.tasks.blocking("hook.folder", move || drop(folder));
@@ -94,7 +101,29 @@ impl Attempt {
         }
     }
 
+    /// A place among the programs of the hook.
+    async fn place(&mut self) -> Result<OwnedSemaphorePermit, Failure> {
+        let places = Arc::clone(&self.shared.places);
+        let nobody_waits = async {
+            match &mut self.reply {
+                Some(reply) => reply.closed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let cancelled = |why: &str| failure(Outcome::Cancelled, Retry::No, why);
+        tokio::select! {
+            biased;
+            place = clock::until(self.call.deadline, places.acquire_owned()) => match place {
+                Some(place) => Ok(place.expect("invariant: this semaphore is never closed")),
+                None => Err(failure(Outcome::Overload, Retry::Scheduled, "programs of former calls have not ended")),
+            },
+            () = nobody_waits => Err(cancelled(NOBODY_WAITS)),
+            () = self.shared.flights.must_end().cancelled() => Err(cancelled(MUST_END)),
+        }
+    }
+
     async fn start(&mut self) -> Result<(Live, Option<PrivateFolder>), Failure> {
+        let place = self.place().await?;
         let (stdin, line) = match self.shared.stdin {
             StdinOf::Event => (Stdin::Pipe, self.line()),
             StdinOf::None => (Stdin::Null, Vec::new()),
@@ -114,6 +143,7 @@ impl Attempt {
         };
         let reason = Kept::FirstLine { limit: MAX_REASON_BYTES };
         let live = Live {
+            _place: place,
             input: child.stdin.take().map(|pipe| Input::new(pipe, line)),
             stdout: Output::new(child.stdout.take(), log.lines(pid, Source::Stdout), kept),
             stderr: Output::new(child.stderr.take(), log.lines(pid, Source::Stderr), reason),
@@ -158,11 +188,9 @@ impl Attempt {
                     format!("the program answered more than {MAX_ANSWER_BYTES} bytes"),
                 ),
                 (Happened::Deadline, None) => timeout(Retry::No),
-                (Happened::NobodyWaits, None) => {
-                    failure(Outcome::Cancelled, Retry::No, "nobody waits any more")
-                }
+                (Happened::NobodyWaits, None) => failure(Outcome::Cancelled, Retry::No, NOBODY_WAITS),
                 (Happened::MustEnd | Happened::GivenUp, None) => {
-                    failure(Outcome::Cancelled, Retry::No, "the server stops or the hook is gone")
+                    failure(Outcome::Cancelled, Retry::No, MUST_END)
                 }
             };
             live.child.terminate(GRACE);

@@ -15,6 +15,7 @@ use jackfield_process::{Child, ExitStatus};
 use jackfield_runtime::clock;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -27,6 +28,7 @@ const LEAVE: Duration = Duration::from_secs(5);
 
 /// A worker's process, beside what requests go through.
 struct Process {
+    _place: OwnedSemaphorePermit,
     child: Child,
     stderr: Output,
     folder: Option<PrivateFolder>,
@@ -75,6 +77,8 @@ async fn live(pool: &Arc<Pool>, slot: usize) -> Death {
 
 async fn start(pool: &Pool) -> Result<(Arc<Worker>, Process), Failure> {
     let not_started = |detail: String| failure(Outcome::ConnectError, Retry::Scheduled, detail);
+    let place = Arc::clone(&pool.places).acquire_owned().await;
+    let place = place.expect("invariant: this semaphore is never closed");
     let start = pool.program.for_all_calls();
     let Start { program, folder } =
         start.map_err(|error| not_started(format!("cannot make its folder: {error}")))?;
@@ -83,7 +87,7 @@ async fn start(pool: &Pool) -> Result<(Arc<Worker>, Process), Failure> {
     let worker = Worker::new(&mut child).ok_or_else(|| not_started("it has no pipes".to_owned()))?;
     let lines = pool.log.lines(child.pid(), Source::Stderr);
     let stderr = Output::new(child.stderr.take(), lines, Kept::Nothing);
-    Ok((Arc::new(worker), Process { child, stderr, folder, flight: pool.lives.take_off() }))
+    Ok((Arc::new(worker), Process { _place: place, child, stderr, folder, flight: pool.lives.take_off() }))
 }
 
 async fn attend(pool: &Arc<Pool>, slot: usize, worker: &Arc<Worker>, process: &mut Process) -> Death {
@@ -128,7 +132,7 @@ fn ended(status: ExitStatus) -> Failure {
 
 /// Waits for a worker that gets no more requests, and makes it end.
 async fn end(pool: Arc<Pool>, worker: Arc<Worker>, process: Process) {
-    let Process { mut child, mut stderr, folder, flight } = process;
+    let Process { _place: place, mut child, mut stderr, folder, flight } = process;
     let mut told = worker.doom().is_some();
     let mut leave_by = pool.end_by().unwrap_or_else(|| clock::now().after(LEAVE));
     let mut hurried = pool.end_by().is_some();
@@ -149,7 +153,7 @@ async fn end(pool: Arc<Pool>, worker: Arc<Worker>, process: Process) {
             () = clock::sleep_until(give_up), if told => break,
         }
     }
-    drop((child, worker, flight));
+    drop((child, worker, flight, place));
     stderr.follow().await;
     if let Some(folder) = folder {
         pool.host.tasks.blocking("hook.folder", move || drop(folder));

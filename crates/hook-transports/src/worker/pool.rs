@@ -15,7 +15,7 @@ use jackfield_runtime::{CancellationToken, clock, random};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The wait before a worker that failed is followed by another: doubled each time, up to the last.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
@@ -24,6 +24,9 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(30);
 const SOUND_LIFE: Duration = Duration::from_secs(10);
 /// A worker beyond `min` that was not asked for so long ends.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
+
+/// Processes that a pool may have for each of its workers: itself, and former ones that are being ended.
+const PROCESSES_PER_PLACE: usize = 4;
 
 /// The workers of one hook.
 pub(super) struct Pool {
@@ -34,6 +37,9 @@ pub(super) struct Pool {
     pub(super) limits: Limits,
     /// Workers that have not ended.
     pub(super) lives: Arc<Flights>,
+    /// One for each process until it has ended. Without a bound, clients that ask a plain worker and leave at once would pile
+    /// up workers that are being replaced for as long as those take to end.
+    pub(super) places: Arc<Semaphore>,
     /// All workers are to end.
     pub(super) closing: CancellationToken,
     state: Mutex<State>,
@@ -124,6 +130,9 @@ impl Pool {
             hook,
             limits,
             lives: Arc::default(),
+            places: Arc::new(Semaphore::new(
+                limits.max.saturating_mul(PROCESSES_PER_PLACE).min(Semaphore::MAX_PERMITS),
+            )),
             closing: CancellationToken::new(),
             state: Mutex::new(state),
         });

@@ -177,6 +177,19 @@ async fn a_question_is_answered_at_its_deadline_and_the_program_is_ended_with_it
 }
 
 #[tokio::test]
+async fn programs_that_are_slow_to_end_keep_their_place_until_they_have_ended() {
+    let host = host().await;
+    let transport =
+        run(RunConfig { max_programs: 2, ..sh("trap '' TERM; while :; do sleep 1; done") }, &host).unwrap();
+    let short = || async { outcome(&transport.call(within(question(), SHORT)).await) };
+    let two = tokio::join!(short(), short());
+    assert_eq!((two.0, two.1), (Outcome::Timeout, Outcome::Timeout));
+    assert_eq!(short().await, Outcome::Overload, "both are still there");
+    transport.drain(jackfield_runtime::clock::now().after(crate::LONG)).await;
+    assert_eq!(short().await, Outcome::Timeout, "both are gone");
+}
+
+#[tokio::test]
 async fn a_notices_program_has_ended_when_its_call_has() {
     let host = host().await;
     let transport = run(sh("trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.01; done"), &host).unwrap();

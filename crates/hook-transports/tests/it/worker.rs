@@ -292,6 +292,21 @@ async fn a_plain_request_that_nobody_waits_for_costs_that_worker_only() {
 }
 
 #[tokio::test]
+async fn workers_that_are_slow_to_end_do_not_pile_up_behind_clients_that_leave() {
+    let asked = start(single(
+        ["sh", "-c", "trap '' TERM; while read -r line; do sleep 1; done"].map(str::to_owned).into(),
+    ))
+    .await;
+    for _ in 0..12 {
+        drop(clock::until(clock::now().after(SHORT / 3), asked.ask()).await);
+        let running = asked.host.launcher.running().await.unwrap().programs;
+        assert!(running <= 4, "{running} processes of a pool of one");
+    }
+    assert_ne!(outcome(&asked.ask_within(SHORT).await), Outcome::Answered);
+    asked.end().await;
+}
+
+#[tokio::test]
 async fn waiting_for_a_worker_counts_against_the_deadline() {
     let asked =
         start(WorkerConfig { queue: 1, ..python("", "e['attempt'] == 9 and time.sleep(1000) or allow()") })

@@ -28,6 +28,8 @@ pub(super) struct Deadline {
     pub(super) at: Mono,
     /// [`Outcome::Timeout`] or [`Outcome::Budget`].
     pub(super) outcome: Outcome,
+    /// When it is over, though its transport has not said so; not before `at`.
+    pub(super) over: Mono,
 }
 
 /// A call that was sent and has not ended.
@@ -106,7 +108,7 @@ impl<H: Clone> Core<H> {
                 Mode::Notify
             }
         };
-        self.timers.insert((deadline.at, Due::Call(head.call)));
+        self.timers.insert((deadline.over, Due::Call(head.call)));
         self.outputs.push_back(Output::Call(Request {
             call: head.call,
             delivery: head.delivery,
@@ -139,7 +141,7 @@ impl<H: Clone> Core<H> {
         self.conclude_call(call, result);
     }
 
-    /// A call's deadline has passed.
+    /// A call's deadline has passed, and the time to end what it started.
     pub(super) fn expired(&mut self, call: CallId) {
         let Some(running) = self.calls.get(&call) else { return };
         let (owner, outcome) = (running.head.owner, running.deadline.outcome);
@@ -171,7 +173,7 @@ impl<H: Clone> Core<H> {
     pub(super) fn close(&mut self, call: CallId, ending: Ending) {
         let Some(running) = self.calls.remove(&call) else { return };
         let Running { head, sent, deadline, pass, share } = running;
-        self.timers.remove(&(deadline.at, Due::Call(call)));
+        self.timers.remove(&(deadline.over, Due::Call(call)));
         if let Some(slot) = self.slots.get_mut(&head.hook) {
             let before = slot.breaker.state();
             slot.breaker.leave(self.now, pass, ending.outcome, &mut self.chance);

@@ -249,7 +249,8 @@ impl<H: Clone> Core<H> {
             queued: notice.queued,
         };
         let lane = notice.lane.clone();
-        let deadline = Deadline { at: self.now.after(spec.notice_timeout), outcome: Outcome::Timeout };
+        let at = self.now.after(spec.notice_timeout);
+        let deadline = Deadline { at, outcome: Outcome::Timeout, over: at.after(spec.ending) };
         let (handler, share) = (configured.handler.clone(), spec.notice_share);
         self.send(Sending { head, handler, num_dropped, deadline, share });
         if self.is(Mutation::LaneIgnored) {

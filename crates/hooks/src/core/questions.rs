@@ -82,12 +82,12 @@ impl<H: Clone> Core<H> {
             let Some(question) = self.questions.get_mut(&id) else { return };
             let own = self.now.after(configured.spec.question_timeout);
             let mut deadline = if own < question.deadline {
-                Deadline { at: own, outcome: Outcome::Timeout }
+                Deadline { at: own, outcome: Outcome::Timeout, over: own }
             } else {
-                Deadline { at: question.deadline, outcome: Outcome::Budget }
+                Deadline { at: question.deadline, outcome: Outcome::Budget, over: question.deadline }
             };
             if self.mutation == Some(Mutation::BudgetForgotten) {
-                deadline = Deadline { at: own, outcome: Outcome::Timeout };
+                deadline = Deadline { at: own, outcome: Outcome::Timeout, over: own };
             }
             if question.deadline <= self.now && self.mutation != Some(Mutation::BudgetForgotten) {
                 let spent = failure(Outcome::Budget, "the budget was used up before this hook was asked");
