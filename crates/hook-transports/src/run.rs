@@ -7,6 +7,7 @@
 
 mod attempt;
 
+pub use attempt::ENDING_OF_A_PROGRAM;
 mod judge;
 
 use crate::flights::Flights;

@@ -123,8 +123,6 @@ impl Hooks {
                 let mut run = RunConfig::new(program(hook, argv, place));
                 // The engine's own bound holds for questions and for notices, and for calls that are not over.
                 run.max_programs = hook.keys.concurrency.saturating_mul(4);
-                // The engine's own bound holds for questions and for notices, and for calls that are not over.
-                run.max_programs = hook.keys.concurrency.saturating_mul(4);
                 run.stdin = match stdin {
                     StdinWord::Event => StdinOf::Event,
                     StdinWord::None => StdinOf::None,

@@ -23,6 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 const GRACE: Duration = Duration::from_secs(2);
 /// When even SIGKILL has not ended a program by then, the call ends without it.
 const GIVE_UP: Duration = Duration::from_millis(2400);
+/// How long after its deadline a notice's call may last; see `HookSpec::ending`.
+pub const ENDING_OF_A_PROGRAM: Duration = Duration::from_millis(2500);
 /// Bytes of the first line of standard error that are kept as a reason.
 const MAX_REASON_BYTES: usize = 1024;
 const NOBODY_WAITS: &str = "nobody waits any more";
