@@ -183,12 +183,7 @@ impl Client {
     /// # Errors
     /// When none came `within` that time, or the connection is gone.
     pub fn media(&mut self, within: Duration) -> Result<Media> {
-        self.wait("media", within, |event| match event {
-            ClientEvent::Media { kind, timestamp, body, .. } => {
-                Some(Media { kind: *kind, timestamp: *timestamp, body: body.clone() })
-            }
-            _ => None,
-        })
+        self.wait("media", within, media_of)
     }
 
     /// Codes of the statuses that came and were not waited for.
@@ -198,6 +193,11 @@ impl Client {
             _ => None,
         };
         self.events.iter().filter_map(code).collect()
+    }
+
+    /// The media that came and was not waited for.
+    pub fn came_media(&self) -> Vec<Media> {
+        self.events.iter().filter_map(media_of).collect()
     }
 
     /// What real encoders say at their end: FCUnpublish and deleteStream.
@@ -320,6 +320,15 @@ impl Client {
             }
         }
         Ok(())
+    }
+}
+
+fn media_of(event: &ClientEvent) -> Option<Media> {
+    match event {
+        ClientEvent::Media { kind, timestamp, body, .. } => {
+            Some(Media { kind: *kind, timestamp: *timestamp, body: body.clone() })
+        }
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod decisions;
+mod equality;
 mod examples;
 mod examples_guide;
 mod matrix;
