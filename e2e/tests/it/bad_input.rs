@@ -1,6 +1,7 @@
 //! Bad input against the built server. `docs/bad-input.md` says which test stands for which input.
 
 mod flood;
+mod impatient;
 mod lifeline;
 mod names;
 mod peers;

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// So many pictures must come through while the flood lasts.
 pub(super) const PICTURES: usize = 60;
 /// What the queues of the hooks may take of the server's memory.
-const QUEUES_KIB: u64 = 64 * 1024;
+const QUEUES_KIB: u64 = 32 * 1024;
 
 /// Publishes `name` and changes its codec configuration ten thousand times a second, each time an event, until the
 /// other end of the channel is gone.

@@ -8,10 +8,10 @@ use jackfield_rtmp::chunk::{ChunkWriter, HeaderForm, MessageHeader};
 use jackfield_rtmp::message::kind;
 use std::io::Write;
 
-/// What a connection may hold at most, with the server's own copies of it: twice the bound on unfinished messages.
-const LARGE_KIB: u64 = 40 * 1024;
+/// What a connection may hold at most is 20 MiB of unfinished messages; the rest is what a read takes, and the allocator.
+const LARGE_KIB: u64 = 32 * 1024;
 /// What the others may take: nothing to speak of, but the server has other things to do as well.
-const SMALL_KIB: u64 = 12 * 1024;
+const SMALL_KIB: u64 = 4 * 1024;
 
 fn message(kind: u8, message_stream: u32, body: &[u8]) -> Vec<u8> {
     let mut writer = ChunkWriter::new(HeaderForm::Full);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::mpsc::channel;
 
 /// What the queue may take of the server's memory.
-const QUEUE_KIB: u64 = 32 * 1024;
+const QUEUE_KIB: u64 = 24 * 1024;
 
 /// Floods the server with events while a player plays.
 fn media_is_unaffected(server: &Server) -> Result<()> {

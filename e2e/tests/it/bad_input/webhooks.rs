@@ -13,7 +13,7 @@ const TIMEOUT_MS: u64 = 1000;
 /// What a busy machine may add until the end of a call is noted.
 const SLACK_MS: u64 = 1000;
 /// What all calls together may take of the server's memory.
-const FLAT_KIB: u64 = 32 * 1024;
+const FLAT_KIB: u64 = 16 * 1024;
 
 /// The path of the receiver says how it misbehaves; with the outcome that a question must have.
 const CASES: [(&str, &str); 14] = [

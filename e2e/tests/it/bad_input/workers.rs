@@ -50,7 +50,7 @@ for line in sys.stdin:
     elif how in ("twice", "hello-twice"):
         say(good + good)
     elif how == "late":
-        time.sleep(1.5)
+        time.sleep(2.5)
         say(good)
     elif how == "hello-late":
         held.append((event, delivery))
@@ -77,19 +77,20 @@ for line in sys.stdin:
         time.sleep(60)
 "#;
 
-/// How a worker misbehaves, and whether one of its kind is ever of use.
+/// How a worker misbehaves, and whether one of its kind is ever of use. Those that take their time come first, so that they
+/// take it together.
 const WAYS: [(&str, Use); 15] = [
+    ("late", Use::Some),
+    ("silent-and-full", Use::Some),
+    ("hello-late", Use::Some),
     ("banner", Use::MaybeNone),
     ("twice", Use::Some),
-    ("late", Use::Some),
     ("pretty", Use::Some),
     ("dies", Use::Some),
     ("closes", Use::Some),
     ("huge", Use::Some),
     ("no-newline", Use::Some),
-    ("silent-and-full", Use::Some),
     ("hello-twice", Use::Some),
-    ("hello-late", Use::Some),
     ("hello-unknown", Use::Some),
     ("hello-answered", Use::Some),
     ("hello-no-id", Use::Some),
@@ -151,7 +152,7 @@ fn ensure_replaced(calls: &[HookCall]) -> Result<()> {
 fn hook(worker: &Path, name: &str, pool: usize) -> String {
     let worker = worker.display();
     format!(
-        "[[hook]]\nname = \"{name}\"\non = [\"authorize_publish\"]\nstreams = [\"live/{name}.*\"]\nworker = [\"{worker}\", \"{name}\"]\ntimeout = \"1s\"\nmin = {pool}\nmax = {pool}\n"
+        "[[hook]]\nname = \"{name}\"\non = [\"authorize_publish\"]\nstreams = [\"live/{name}.*\"]\nworker = [\"{worker}\", \"{name}\"]\ntimeout = \"2s\"\nmin = {pool}\nmax = {pool}\n"
     )
 }
 
