@@ -37,6 +37,13 @@ pub fn split_query(text: &str) -> (&str, &str) {
     text.split_once('?').unwrap_or((text, ""))
 }
 
+/// Whether both are one stream name, whatever queries they carry: clients that authenticate by a query
+/// leave it out of FCPublish or FCUnpublish at times.
+#[must_use]
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    split_query(one).0 == split_query(other).0
+}
+
 /// The value of a query parameter, undecoded.
 #[must_use]
 pub fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {

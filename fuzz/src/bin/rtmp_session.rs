@@ -74,7 +74,7 @@ fn answer(server: &mut ServerSession, event: &Event) {
     let given = match event {
         Event::Connect(connect) if connect.app.as_str() == "no" => server.reject_connect("No."),
         Event::Connect(_) => server.accept_connect(),
-        Event::Publish(publish) => server.accept_publish(publish.message_stream),
+        Event::Publish(publish) => server.accept_publish(Mono::ZERO, publish.message_stream),
         Event::Play(play) => server.accept_play(play.message_stream),
         _ => Ok(()),
     };

@@ -7,6 +7,7 @@ use jackfield_events::{EndReason, PublishType, SecretUrl};
 use jackfield_gate::{PublishAsk, Refusal};
 use jackfield_hub::{Busy, PublishGrant, Publisher};
 use jackfield_rtmp::{Publish, PublishKind, Status, status};
+use jackfield_runtime::clock;
 use std::sync::Arc;
 
 impl ConnectionTask {
@@ -50,7 +51,8 @@ impl ConnectionTask {
             Ok(publisher) => publisher,
             Err(busy) => return self.refuse_publish(stream, busy_text(busy)),
         };
-        let (Some(Role::Registering(batch)), Ok(())) = (held, self.session.accept_publish(stream)) else {
+        let accepted = self.session.accept_publish(clock::now(), stream);
+        let (Some(Role::Registering(batch)), Ok(())) = (held, accepted) else {
             return publisher.finish(EndReason::Unpublish).await;
         };
         let publisher = Arc::new(publisher);

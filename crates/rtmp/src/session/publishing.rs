@@ -7,7 +7,7 @@ use super::{ServerSession, Unwrap, Withdrawn};
 use crate::amf::Value;
 use crate::message::{Command, UserControl};
 use crate::url::{self, NameError};
-use jackfield_media::{StreamKey, Text};
+use jackfield_media::{Mono, StreamKey, Text};
 
 /// A stream name of a client, taken apart.
 pub(super) struct StreamName {
@@ -46,12 +46,12 @@ impl ServerSession {
         }
     }
 
-    /// Answers `publish`: it may.
+    /// Answers `publish`: it may. From `now` on it must send media; however long the answer took does not
+    /// count.
     ///
     /// # Errors
     /// [`Withdrawn`] if no answer is awaited on this message stream.
-    pub fn accept_publish(&mut self, message_stream: u32) -> Result<(), Withdrawn> {
-        let now = self.pulse.now();
+    pub fn accept_publish(&mut self, now: Mono, message_stream: u32) -> Result<(), Withdrawn> {
         let Some(role) = self.streams.role(message_stream) else {
             return Err(Withdrawn);
         };
@@ -63,7 +63,7 @@ impl ServerSession {
         *role = Role::Publishing(publishing);
         let status = Status::note(status::PUBLISH_START, "Publishing has begun.");
         self.outbox.user_control(UserControl::StreamBegin(message_stream));
-        if self.announced.take_if(|announced| *announced == name).is_some() {
+        if self.announced.take_if(|announced| url::is_same_name(announced, &name)).is_some() {
             self.outbox.command(0, "onFCPublish", 0.0, &[Value::Null, status.to_object().into()]);
         }
         status.write(&mut self.outbox, message_stream);

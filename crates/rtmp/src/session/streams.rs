@@ -1,6 +1,7 @@
 //! The table of message streams: what `createStream` made, and what each is used for.
 
 use super::unwrap::Unwrap;
+use crate::url;
 use jackfield_media::Mono;
 
 /// What a message stream is used for.
@@ -62,10 +63,12 @@ impl MessageStreams {
         Some(self.open.swap_remove(index).1)
     }
 
-    /// The publisher, asked or accepted, of this name as the client wrote it.
+    /// The publisher, asked or accepted, of this name as the client wrote it, with or without a query.
     pub(super) fn publisher_of(&self, raw_name: &str) -> Option<u32> {
         self.open.iter().find_map(|(id, role)| match role {
-            Role::Publishing(p) | Role::PublishAsked(p) if p.raw_name == raw_name => Some(*id),
+            Role::Publishing(p) | Role::PublishAsked(p) if url::is_same_name(&p.raw_name, raw_name) => {
+                Some(*id)
+            }
             _ => None,
         })
     }

@@ -45,7 +45,7 @@ fn ffmpeg_publishes() {
     );
     wire.command(1, "publish", 6.0, &[NULL, "show?key=k".into(), "live".into()]);
     assert_eq!(wire.exchange(), [""; 0], "nothing is said before the answer");
-    wire.server.accept_publish(1).unwrap();
+    wire.server.accept_publish(wire.now, 1).unwrap();
     let (writes, said) = wire.exchange_writes();
     assert_eq!(writes, 1);
     assert_eq!(
@@ -69,6 +69,22 @@ fn ffmpeg_publishes() {
 }
 
 #[test]
+fn a_query_may_be_missing_where_a_name_is_repeated() {
+    let mut wire = welcome(Object::new().with("app", "live").with("tcUrl", "rtmp://h/live"));
+    wire.command(0, "FCPublish", 0.0, &[NULL, "show".into()]);
+    wire.command(0, "createStream", 2.0, &[NULL]);
+    wire.command(1, "publish", 0.0, &[NULL, "show?key=k".into(), "live".into()]);
+    wire.exchange();
+    wire.server.accept_publish(wire.now, 1).unwrap();
+    assert!(wire.exchange().contains(&"onFCPublish 0 NetStream.Publish.Start".to_owned()));
+    wire.command(0, "FCUnpublish", 0.0, &[NULL, "other".into()]);
+    assert_eq!(wire.exchange(), [""; 0]);
+    wire.command(0, "FCUnpublish", 0.0, &[NULL, "show".into()]);
+    wire.exchange();
+    assert_eq!(wire.events.last(), Some(&Event::Unpublish { message_stream: 1 }));
+}
+
+#[test]
 fn rtmp2sink_publishes_and_wants_no_answer_to_transaction_0() {
     let mut wire = welcome(Object::new().with("app", "live").with("tcUrl", "rtmp://h/live"));
     wire.message(0, kind::WINDOW_ACK_SIZE, 0, &2_500_000_u32.to_be_bytes());
@@ -78,7 +94,7 @@ fn rtmp2sink_publishes_and_wants_no_answer_to_transaction_0() {
     assert_eq!(wire.exchange(), ["_result 2 1"]);
     wire.command(1, "publish", 0.0, &[NULL, "show".into(), "live".into()]);
     wire.exchange();
-    wire.server.accept_publish(1).unwrap();
+    wire.server.accept_publish(wire.now, 1).unwrap();
     assert_eq!(wire.exchange().last().unwrap(), "onStatus@1 status NetStream.Publish.Start");
     wire.command(0, "deleteStream", 0.0, &[NULL, 1.0.into()]);
     assert_eq!(wire.exchange(), [""; 0]);
@@ -102,7 +118,7 @@ fn obs_publishes_with_the_url_as_swf_and_closes_by_command() {
     assert_eq!(wire.exchange(), ["_result 2 -", "_result 3 -", "_result 4 1"]);
     wire.command(1, "publish", 5.0, &[NULL, "show".into(), "live".into()]);
     wire.exchange();
-    wire.server.accept_publish(1).unwrap();
+    wire.server.accept_publish(wire.now, 1).unwrap();
     wire.exchange();
     wire.command(1, "closeStream", 0.0, &[NULL]);
     assert_eq!(wire.exchange(), ["onStatus@1 status NetStream.Unpublish.Success"]);

@@ -63,6 +63,18 @@ fn a_publisher_without_media_is_ended_and_pings_do_not_save_it() {
 }
 
 #[test]
+fn the_time_that_an_answer_took_is_no_silence_of_the_publisher() {
+    let mut wire = Wire::connected();
+    wire.command(0, "createStream", 2.0, &[Value::Null]);
+    wire.command(1, "publish", 3.0, &[Value::Null, "show".into(), "live".into()]);
+    wire.exchange();
+    wire.now = at(29);
+    wire.server.accept_publish(wire.now, 1).unwrap();
+    wire.exchange();
+    assert_eq!(wire.server.poll_timeout(), Some(at(59)));
+}
+
+#[test]
 fn a_player_is_pinged_and_judged_by_its_answer_not_by_its_silence() {
     let mut wire = Wire::playing();
     for round in 1..5 {

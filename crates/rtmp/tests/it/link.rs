@@ -89,7 +89,7 @@ impl Link {
 pub(crate) fn accept(server: &mut ServerSession, event: &Event) {
     match event {
         Event::Connect(_) => server.accept_connect().unwrap(),
-        Event::Publish(publish) => server.accept_publish(publish.message_stream).unwrap(),
+        Event::Publish(publish) => server.accept_publish(Mono::ZERO, publish.message_stream).unwrap(),
         Event::Play(play) => server.accept_play(play.message_stream).unwrap(),
         _ => {}
     }

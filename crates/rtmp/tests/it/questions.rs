@@ -83,7 +83,7 @@ fn hostile_names_are_refused_with_a_status_before_anybody_is_asked() {
             "{name:?}"
         );
         assert!(wire.events.iter().all(|e| matches!(e, Event::Refused(_))), "{:?}", wire.events);
-        assert_eq!(wire.server.accept_publish(1), Err(Withdrawn));
+        assert_eq!(wire.server.accept_publish(wire.now, 1), Err(Withdrawn));
         assert_eq!(wire.closed, None);
     }
 }
@@ -125,7 +125,7 @@ fn an_answer_to_a_question_that_was_withdrawn_writes_nothing() {
         wire.command(u32::from(end.0 == "closeStream"), end.0, 0.0, &end.1);
         assert_eq!(wire.exchange(), [""; 0]);
         assert_eq!(wire.events.last(), Some(&Event::Unpublish { message_stream: 1 }));
-        assert_eq!(wire.server.accept_publish(1), Err(Withdrawn));
+        assert_eq!(wire.server.accept_publish(wire.now, 1), Err(Withdrawn));
         assert_eq!(wire.server.reject_publish(1, "", ""), Err(Withdrawn));
         assert_eq!(wire.exchange(), [""; 0]);
     }

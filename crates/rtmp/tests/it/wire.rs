@@ -73,7 +73,7 @@ impl Wire {
         wire.command(0, "createStream", 2.0, &[Value::Null]);
         wire.command(1, "publish", 3.0, &[Value::Null, "show".into(), "live".into()]);
         wire.exchange();
-        wire.server.accept_publish(1).unwrap();
+        wire.server.accept_publish(wire.now, 1).unwrap();
         assert_eq!(wire.exchange(), ["begin 1", "onStatus@1 status NetStream.Publish.Start"]);
         wire.events.clear();
         wire
