@@ -136,10 +136,11 @@ impl ConnectionTask {
             }
             kick = self.connection.kicked() => self.close(kick.reason, kick.text),
             (stream, happened) = self.waits.next() => Box::pin(self.on_happened(stream, happened)).await,
-            () = write(&self.writer, choked) => self.on_write_end(),
+            // Before writing: a client that said its end and went is heard, though it takes no reply any more.
             ready = self.stream.readable(), if reads => {
                 if ready.is_ok() { self.read() } else { self.lost() }
             }
+            () = write(&self.writer, choked) => self.on_write_end(),
             () = clock::sleep_until(deadline.unwrap_or(Mono::ZERO)), if deadline.is_some() => {
                 self.session.handle_timeout(clock::now());
             }

@@ -1,9 +1,11 @@
 //! Publishing: what reaches players and events.
 
-use crate::kit::{AUDIO_CONFIG, Client, Server, Setup, Stream, VIDEO_CONFIG, audio, inter, keyframe};
+use crate::kit::{AUDIO_CONFIG, Client, Server, Setup, Stream, VIDEO_CONFIG, audio, inter, keyframe, soon};
 use jackfield_hub::Takeover;
 use jackfield_media::TrackKind;
 use jackfield_rtmp::amf::Value;
+use jackfield_rtmp::chunk::MessageHeader;
+use jackfield_rtmp::message::kind;
 
 #[tokio::test]
 async fn a_player_gets_what_the_publisher_sent_byte_for_byte() {
@@ -203,4 +205,25 @@ async fn enhanced_packets_pass_untouched() {
     let (mut player, _) = Client::playing(server.addr(), "show").await;
     let got = player.messages(2).await;
     assert_eq!((&got[0].2[..], &got[1].2[..]), (&start[..], &key[..]));
+}
+
+#[tokio::test]
+async fn a_publisher_that_said_its_end_and_is_gone_has_unpublished_though_it_takes_no_replies() {
+    let server = Server::start();
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    // It wants acknowledgements, and leaves a reply unread: the kernel resets what is closed like that.
+    let header =
+        MessageHeader { chunk_stream: 2, message_stream: 0, kind: kind::WINDOW_ACK_SIZE, timestamp: 0 };
+    publisher.session.send_raw(header, &16_384_u32.to_be_bytes());
+    publisher.session.create_stream();
+    publisher.flush().await;
+    soon("a reply", publisher.socket.readable()).await.unwrap();
+    for number in 0..20 {
+        publisher.session.send_media(stream, TrackKind::Video, number * 40, &inter(number, 3_000));
+    }
+    publisher.session.notify(0, "FCUnpublish", &["show".into()]);
+    publisher.flush().await;
+    drop(publisher);
+    assert_eq!(server.events.first("publish_stop").await.data("reason"), "unpublish");
+    server.quiet().await;
 }
