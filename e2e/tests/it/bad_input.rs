@@ -60,17 +60,19 @@ struct HookCall {
     event: String,
     stream: String,
     outcome: String,
+    /// From the moment when it was sent to its handler.
     elapsed_ms: u64,
     pid: Option<u32>,
 }
 
 impl HookCall {
     fn read(line: &LogLine) -> Option<Self> {
+        let number = |name: &str| line.value(name)?.as_u64();
         Some(Self {
             event: line.field("event")?.to_owned(),
             stream: line.field("stream").unwrap_or_default().to_owned(),
             outcome: line.field("outcome")?.to_owned(),
-            elapsed_ms: line.value("elapsed_us")?.as_u64()? / 1000,
+            elapsed_ms: (number("elapsed_us")? - number("queued_us")?) / 1000,
             pid: line.value("pid").and_then(|pid| u32::try_from(pid.as_u64()?).ok()),
         })
     }
