@@ -36,17 +36,30 @@ impl RtmpOutlet {
         Self { packager, writer, message_stream, base_ms, handed: 0, heads: Vec::new() }
     }
 
-    /// The time stamp on this player's time line, modulo 2³² as the wire has it.
-    fn timestamp(&mut self, frame: &Frame) -> u32 {
-        let ms = frame.dts.as_ms();
-        let base = match (self.base_ms, frame.class) {
-            (Some(base), _) => base,
-            (None, FrameClass::Keyframe | FrameClass::Inter) => *self.base_ms.insert(ms),
-            // Configuration comes first, and has no time of its own.
-            (None, FrameClass::Config | FrameClass::Signal) => ms,
-        };
-        wire_timestamp(ms.saturating_sub(base).max(0))
+    /// The player's time line begins with the earliest access unit of its first batch: sound that was sent
+    /// after a picture may belong before it.
+    fn begin(&mut self, batch: &[Packet]) {
+        if self.base_ms.is_none() {
+            let media = batch.iter().filter(|packet| is_media(&packet.frame));
+            self.base_ms = media.map(|packet| packet.frame.dts.as_ms()).min();
+        }
     }
+
+    /// Whether the frame belongs on this player's time line: sound from before its beginning does not.
+    fn takes(&self, frame: &Frame) -> bool {
+        !is_media(frame) || self.base_ms.is_none_or(|base| frame.dts.as_ms() >= base)
+    }
+
+    /// The time stamp on this player's time line, modulo 2³² as the wire has it.
+    fn timestamp(&self, frame: &Frame) -> u32 {
+        let ms = frame.dts.as_ms();
+        // Configuration that comes before all media has no time of its own.
+        wire_timestamp(ms.saturating_sub(self.base_ms.unwrap_or(ms)).max(0))
+    }
+}
+
+fn is_media(frame: &Frame) -> bool {
+    matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter)
 }
 
 impl Outlet for RtmpOutlet {
@@ -57,7 +70,8 @@ impl Outlet for RtmpOutlet {
     fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog {
         let mut heads = std::mem::take(&mut self.heads);
         heads.clear();
-        let packets = batch.iter().filter_map(|packet| {
+        self.begin(batch);
+        let packets = batch.iter().filter(|packet| self.takes(&packet.frame)).filter_map(|packet| {
             let body: &jackfield_rtmp::Packet = packet.packaged.body()?;
             Some((packet, body))
         });

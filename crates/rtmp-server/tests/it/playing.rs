@@ -243,3 +243,23 @@ async fn time_stamps_beyond_24_bits_reach_players() {
     assert_eq!(stamps, [0x00ff_fff0, 0x00ff_fffa, 0x0100_0004, 0x0100_000e]);
     assert!(got.iter().zip(&sent).all(|(got, sent)| got.2 == sent.2));
 }
+
+#[tokio::test]
+async fn sound_from_before_a_players_first_key_frame_is_left_out_and_the_rest_keeps_its_time() {
+    let server = Server::start();
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    let (mut player, _) = Client::playing(server.addr(), "show").await;
+    // Sound lags behind the pictures, as it does when an encoder is short of time.
+    let sent = [
+        (TrackKind::Video, 1000, keyframe(1, 100)),
+        (TrackKind::Audio, 880, audio(2)),
+        (TrackKind::Audio, 1020, audio(3)),
+        (TrackKind::Video, 1040, inter(4, 100)),
+    ];
+    publisher.send(stream, &sent[..1]).await;
+    let mut got = vec![player.message().await];
+    publisher.send(stream, &sent[1..]).await;
+    got.extend(player.messages(2).await);
+    let stamps: Vec<(TrackKind, i64)> = got.iter().map(|(kind, timestamp, _)| (*kind, *timestamp)).collect();
+    assert_eq!(stamps, [(TrackKind::Video, 0), (TrackKind::Audio, 20), (TrackKind::Video, 40)]);
+}
