@@ -31,6 +31,7 @@ test: ## Everything CI checks
 	@scripts/setup test
 	@scripts/check $(CHECKS)
 
+test-all: export E2E_ALL = 1
 test-all: ## As test, with every cell of every table; writes docs/test-matrix.md
 	@scripts/setup test
 	@scripts/check $(CHECKS) matrix

@@ -59,11 +59,10 @@ fn ffmpeg() -> Program {
     Program::new("ffmpeg").args(["-v", "info", "-nostdin", "-nostats", "-hide_banner"])
 }
 
-/// The tags of the file in other wrapping, paced by the pictures' clock.
+/// The tags of the file in other wrapping, paced behind the muxer: it moves time stamps when a paced input is late.
 fn gst_publish(clip: &Path, sink: [&str; 2]) -> Program {
     let source = format!("location={}", clip.display());
-    let wiring =
-        "d.video ! h264parse ! identity sync=true ! queue ! m.video d.audio ! aacparse ! queue ! m.audio";
+    let wiring = "d.video ! h264parse ! queue ! m.video d.audio ! aacparse ! queue ! m.audio";
     Program::new("gst-launch-1.0")
         .args([
             "-q",
@@ -75,6 +74,9 @@ fn gst_publish(clip: &Path, sink: [&str; 2]) -> Program {
             "flvmux",
             "name=m",
             "streamable=true",
+            "!",
+            "identity",
+            "sync=true",
             "!",
         ])
         .args(sink)
