@@ -102,8 +102,10 @@ impl Hub {
         let begin = |entry: Arc<Entry>| {
             let stream = stream::Stream::new(Arc::clone(&self.0), entry, self.0.stages.get().map(Arc::clone));
             let run = stream.run(self.0.tasks.stopping());
-            // The stream outlives the session that began it, so it must not carry the session's span.
-            tracing::Span::none().in_scope(|| drop(self.0.tasks.spawn("stream", run)));
+            // The stream outlives the session that began it, so it must not carry the session's span; to enter
+            // none would leave that one in place.
+            let span = tracing::info_span!(parent: None, "stream", stream = %key);
+            span.in_scope(|| drop(self.0.tasks.spawn("stream", run)));
         };
         self.0.registry.create(&key, command, begin).map_err(|_stopping| Busy::Stopping)?;
         answer.await.unwrap_or(Err(Busy::Stopping))

@@ -125,7 +125,7 @@ impl Stream {
             self.end_life(now, reason);
         }
         self.entry.status.set_viewers(self.fanout.viewers());
-        self.report.tell(now, &self.entry.key, &self.entry.status.counters);
+        self.report.tell(now, &self.entry.status.counters);
     }
 
     async fn command(&mut self, now: Mono, command: Command) {

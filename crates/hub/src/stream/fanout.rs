@@ -65,7 +65,8 @@ impl Fanout {
         if self.window.push(frame, track, &self.config) == Cache::Overgrown {
             status.counters.uncached_groups.add(1);
         }
-        let latency = self.config.max_latency;
+        // Nobody saves a write by waiting if nobody watches.
+        let latency = if self.viewers.is_empty() { Duration::ZERO } else { self.config.max_latency };
         let wait = match (is_picture, self.has_pictures(now)) {
             (true, _) if latency <= BATCHING_LATENCY => Duration::ZERO,
             (_, Kept::Yes) => latency,

@@ -1,7 +1,7 @@
 //! Tells the operator what had to be repaired or left out: counted each time, told now and then.
 
 use crate::status::{Counters, StreamCounters};
-use jackfield_media::{Mono, StreamKey};
+use jackfield_media::Mono;
 use std::time::Duration;
 
 /// Time between two log lines of one stream.
@@ -14,8 +14,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Logs what has grown since the last line, if it is time for another one.
-    pub(super) fn tell(&mut self, now: Mono, key: &StreamKey, counters: &Counters) {
+    /// Logs what has grown since the last line, if it is time for another one. The stream's span names it.
+    pub(super) fn tell(&mut self, now: Mono, counters: &Counters) {
         if now < self.next {
             return;
         }
@@ -29,7 +29,7 @@ impl Report {
             return;
         }
         let [time_repairs, refused_frames, uncached_groups] = grown;
-        tracing::warn!(stream = %key, time_repairs, refused_frames, uncached_groups, "Publisher is unsteady");
+        tracing::warn!(time_repairs, refused_frames, uncached_groups, "Publisher is unsteady");
         (self.next, self.told) = (now.after(PAUSE), counted);
     }
 }

@@ -1,14 +1,18 @@
-//! What no publisher can do from outside but a race can: speak after it was superseded.
+//! What cannot be seen from outside: a race that lets a publisher speak after it was superseded, timers, spans.
 
+use super::fanout::Fanout;
 use crate::inbox::FromPublisher;
-use crate::{Hub, HubConfig, PublishGrantParts, Takeover};
+use crate::status::Status;
+use crate::{Hub, HubConfig, PublishGrantParts, Stage, Stages, Takeover};
 use bytes::Bytes;
 use jackfield_bus::Bus;
 use jackfield_events::notices::PublishStart;
 use jackfield_events::{EndReason, Masker, Protocol, PublishType, Scope};
 use jackfield_media::{Codec, Epoch, Frame, FrameClass, MediaTime, StreamKey, Track, TrackId, TrackKind};
 use jackfield_runtime::{Tasks, clock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tracing::Instrument;
 
 fn parts(key: &StreamKey) -> PublishGrantParts {
     let start = PublishStart {
@@ -25,13 +29,8 @@ fn parts(key: &StreamKey) -> PublishGrantParts {
     PublishGrantParts { key: key.clone(), scope: Scope::default(), start, takeover: Takeover::Replace }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_a_superseded_publisher_had_on_its_way_is_left_out() {
-    let (hub, minter) = Hub::new(HubConfig::default(), Bus::new("n", Masker::default()), Tasks::new());
-    let key = StreamKey::parse("show").unwrap();
-    let _first = hub.publish(minter.publish(parts(&key))).await.unwrap();
-    let second = hub.publish(minter.publish(parts(&key))).await.unwrap();
-    let frame = Frame {
+fn sound() -> Frame {
+    Frame {
         track: TrackId::AUDIO,
         kind: TrackKind::Audio,
         class: FrameClass::Inter,
@@ -39,7 +38,16 @@ async fn what_a_superseded_publisher_had_on_its_way_is_left_out() {
         pts: MediaTime::from_ms(0),
         payload: Bytes::from_static(b"sound"),
         origin: None,
-    };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_superseded_publisher_had_on_its_way_is_left_out() {
+    let (hub, minter) = Hub::new(HubConfig::default(), Bus::new("n", Masker::default()), Tasks::new());
+    let key = StreamKey::parse("show").unwrap();
+    let _first = hub.publish(minter.publish(parts(&key))).await.unwrap();
+    let second = hub.publish(minter.publish(parts(&key))).await.unwrap();
+    let frame = sound();
     let inbox = &hub.0.registry.find(&key).unwrap().inbox;
     let track = Track::bare(TrackId::AUDIO, TrackKind::Audio, Codec::Aac);
     for late in [
@@ -55,4 +63,35 @@ async fn what_a_superseded_publisher_had_on_its_way_is_left_out() {
     assert_eq!((streams[0].counters.refused_frames, streams[0].counters.frames), (1, 1));
     assert!(streams[0].tracks.is_empty());
     assert_eq!(second.ended_now(), None);
+}
+
+#[test]
+fn sound_waits_for_no_picture_if_nobody_watches() {
+    let (mut fanout, status) = (Fanout::new(HubConfig::default()), Status::default());
+    let now = clock::now();
+    fanout.announce(now, TrackKind::Video);
+    fanout.push(now, sound(), None, &status);
+    assert_eq!(fanout.due(), Some(now), "a timer for nothing");
+}
+
+/// Tells whose span the stream's task runs in.
+struct SpanOfStream(Mutex<Option<&'static str>>);
+
+impl Stages for SpanOfStream {
+    fn of(&self, _key: &StreamKey) -> Vec<Box<dyn Stage>> {
+        *self.0.lock().unwrap() = tracing::Span::current().metadata().map(tracing::Metadata::name);
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_logs_as_itself_and_not_as_the_connection_that_began_it() {
+    let _log = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let (hub, minter) = Hub::new(HubConfig::default(), Bus::new("n", Masker::default()), Tasks::new());
+    let seen = Arc::new(SpanOfStream(Mutex::new(None)));
+    hub.set_stages(Arc::clone(&seen) as Arc<dyn Stages>);
+    let key = StreamKey::parse("show").unwrap();
+    let publish = hub.publish(minter.publish(parts(&key)));
+    let _publisher = publish.instrument(tracing::info_span!("connection")).await.unwrap();
+    assert_eq!(*seen.0.lock().unwrap(), Some("stream"));
 }
