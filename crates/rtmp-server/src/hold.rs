@@ -24,17 +24,13 @@ pub(crate) enum Media {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     unpacker: Unpacker,
-    items: Vec<Item>,
+    frames: Vec<Frame>,
+    /// Tracks, each with the index of the frame before which it is told. Few batches have any.
+    tracks: Vec<(usize, Track)>,
     bytes: usize,
     keyframes: usize,
     /// Time stamps of the first and last access unit in milliseconds.
     span: Option<(i64, i64)>,
-}
-
-#[derive(Debug)]
-enum Item {
-    Frame(Frame),
-    Track(Box<Track>),
 }
 
 impl Batch {
@@ -48,21 +44,17 @@ impl Batch {
             Media::Metadata(body) => (Unpacker::data(timestamp, body, FrameClass::Config), None),
         };
         self.bytes += frame.held_bytes() + OVERHEAD_BYTES;
-        match frame.class {
-            FrameClass::Keyframe => self.keyframes += 1,
-            FrameClass::Inter => {}
-            FrameClass::Config | FrameClass::Signal => return self.append(frame, track),
+        if frame.class == FrameClass::Keyframe {
+            self.keyframes += 1;
         }
-        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
-        self.span = Some((first, last.max(timestamp)));
-        self.append(frame, track)
-    }
-
-    fn append(&mut self, frame: Frame, track: Option<Track>) -> Result<(), FlvError> {
+        if matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter) {
+            let (first, last) = self.span.unwrap_or((timestamp, timestamp));
+            self.span = Some((first, last.max(timestamp)));
+        }
         if let Some(track) = track {
-            self.items.push(Item::Track(Box::new(track)));
+            self.tracks.push((self.frames.len(), track));
         }
-        self.items.push(Item::Frame(frame));
+        self.frames.push(frame);
         Ok(())
     }
 
@@ -76,27 +68,23 @@ impl Batch {
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.frames.is_empty()
     }
 
     /// Hands all to the hub, in order. Waits while the stream's own task lags; what was not handed in when
     /// this is cancelled is lost.
     pub(crate) async fn deliver(&mut self, publisher: &Publisher) -> Result<(), EndReason> {
-        let items = std::mem::take(&mut self.items);
+        let mut frames = std::mem::take(&mut self.frames);
+        let tracks = std::mem::take(&mut self.tracks);
         (self.bytes, self.keyframes, self.span) = (0, 0, None);
-        let mut frames = Vec::with_capacity(items.len());
-        for item in items {
-            match item {
-                Item::Frame(frame) => frames.push(frame),
-                Item::Track(track) => {
-                    if !frames.is_empty() {
-                        publisher.send(std::mem::take(&mut frames)).await?;
-                    }
-                    publisher.track(*track).await?;
-                }
-            }
+        let mut sent = 0;
+        for (at, track) in tracks {
+            let rest = frames.split_off((at - sent).min(frames.len()));
+            sent = at;
+            publisher.send(std::mem::replace(&mut frames, rest)).await?;
+            publisher.track(track).await?;
         }
-        if frames.is_empty() { Ok(()) } else { publisher.send(frames).await }
+        publisher.send(frames).await
     }
 }
 

@@ -19,10 +19,11 @@ use connecting::Told;
 use jackfield_events::EndReason;
 use jackfield_gate::Refusal;
 use jackfield_hub::{Busy, NotFound, PlayGrant, PublishGrant, Publisher, Subscriber};
-use jackfield_media::{Mono, Text};
+use jackfield_media::Text;
 use jackfield_net::writer::{Class, Piece, SocketWriter};
 use jackfield_rtmp::{Event, Output, ServerSession};
-use jackfield_runtime::{clock, random};
+use jackfield_runtime::clock::Alarm;
+use jackfield_runtime::{CancellationToken, clock, random};
 use jackfield_sessions::{Connection, Tls};
 use std::io;
 use std::sync::Arc;
@@ -79,6 +80,10 @@ pub(crate) struct ConnectionTask {
     told: Told,
     roles: Roles,
     waits: Waits<Happened>,
+    /// For the deadline of `session`.
+    alarm: Alarm,
+    /// The service stops.
+    stopping: CancellationToken,
     end: Option<End>,
 }
 
@@ -100,6 +105,8 @@ impl ConnectionTask {
             told: Told::default(),
             roles: Roles::default(),
             waits: Waits::new(),
+            alarm: Alarm::default(),
+            stopping: shared.tasks.stopping(),
             end: None,
             shared,
         }
@@ -125,13 +132,12 @@ impl ConnectionTask {
 
     /// Waits until something happens, and takes it in.
     async fn wait(&mut self) {
-        let stopping = self.shared.tasks.stopping();
         let deadline = self.session.poll_timeout();
         let choked = self.writer.backlog().control_bytes > MAX_CONTROL_BYTES;
         let reads = !choked && self.session.wants_input() && !self.is_holding_enough();
         tokio::select! {
             biased;
-            () = stopping.cancelled() => {
+            () = self.stopping.cancelled() => {
                 self.close(EndReason::ServerShutdown, "The server stops.".into());
             }
             kick = self.connection.kicked() => self.close(kick.reason, kick.text),
@@ -141,9 +147,7 @@ impl ConnectionTask {
                 if ready.is_ok() { self.read() } else { self.lost() }
             }
             () = write(&self.writer, choked) => self.on_write_end(),
-            () = clock::sleep_until(deadline.unwrap_or(Mono::ZERO)), if deadline.is_some() => {
-                self.session.handle_timeout(clock::now());
-            }
+            () = self.alarm.wait_until(deadline) => self.session.handle_timeout(clock::now()),
         }
     }
 

@@ -89,7 +89,6 @@ impl ConnectionTask {
 
     /// Hands all that was read to the hub. A kick or stop comes before a hub that lags.
     pub(super) async fn deliver_all(&mut self) {
-        let stopping = self.shared.tasks.stopping();
         for (_, role) in self.roles.iter_mut() {
             let Role::Publishing { publisher, batch } = role else { continue };
             if batch.is_empty() {
@@ -99,7 +98,7 @@ impl ConnectionTask {
                 biased;
                 // An end is heard by the wait for it; what comes after it is left out.
                 _ended = batch.deliver(publisher) => {}
-                () = stopping.cancelled() => {}
+                () = self.stopping.cancelled() => {}
                 _kick = self.connection.kicked() => {}
             }
         }
