@@ -1,6 +1,6 @@
 //! The catalogue as documents: `docs/events.md` and `jackfield events --json`.
 
-use crate::{EventSpec, EventType, FieldSpec, OnError};
+use crate::{EventSpec, EventType, FieldSpec, OnError, OrderedBy};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -28,7 +28,8 @@ impl EventSpec {
         })
     }
 
-    /// A whole envelope with example values.
+    /// A whole envelope with example values, and with no field that this event never has: a stream itself
+    /// belongs to no session, and a question is asked before there is an epoch.
     #[must_use]
     pub fn example(&self) -> Value {
         let shown = |field: &&FieldSpec| field.name != "failopen";
@@ -40,12 +41,20 @@ impl EventSpec {
             .collect();
         let mut event = json!({
             "type": self.name, "timestamp": 1_700_000_000, "id": "01HF7YAT00S1VQ6T8Y9JX1Z2A3", "seq": "42",
-            "node": "media-1", "conn_id": "c000001", "time": "2023-11-14T22:13:20.123456Z", "v": 1,
-            "data": data,
+            "node": "media-1", "time": "2023-11-14T22:13:20.123456Z", "v": 1, "data": data,
         });
-        if self.ordered_by == crate::OrderedBy::Stream {
+        let of_a_stream = self.ordered_by == OrderedBy::Stream;
+        let of_a_client = !matches!(self.event_type, EventType::StreamCreate | EventType::StreamDelete);
+        if of_a_client {
+            event["conn_id"] = json!("c000001");
+        }
+        if of_a_stream {
             event["stream_key"] = json!("live/show");
+        }
+        if of_a_stream && of_a_client {
             event["session_id"] = json!("s000001");
+        }
+        if of_a_stream && of_a_client && !self.kind.is_question() {
             event["epoch"] = json!(1);
         }
         if self.kind.is_question() {
@@ -95,10 +104,10 @@ fn envelope_table(out: &mut String) {
         ("id", "string", "ULID, the same over retries and for all hooks: deduplicate by it"),
         ("seq", "string", "order on this node, digits"),
         ("node", "string", "name of the node"),
-        ("conn_id", "string", "connection, where there is one"),
+        ("conn_id", "string", "connection; never on `stream_create` and `stream_delete`"),
         ("session_id", "string", "publish or play session, where there is one"),
         ("stream_key", "string", "`app/name`; never on events of a connection"),
-        ("epoch", "integer", "+1 for each new publish session of a key"),
+        ("epoch", "integer", "+1 for each new publish session of a key, from `publish_start` on"),
         ("time", "string", "RFC 3339 with microseconds"),
         ("v", "integer", "schema version of `data`: 1"),
         ("num_dropped", "integer", "events that this hook's full queue lost just before this one"),
@@ -159,6 +168,21 @@ mod tests {
                 };
                 assert!(ok, "{event}.{}", field.name);
             }
+        }
+    }
+
+    #[test]
+    fn an_example_has_what_events_of_its_kind_have_and_nothing_else() {
+        for (event, here, absent) in [
+            ("connection_accept", &["conn_id"][..], &["stream_key", "session_id", "epoch", "hook"][..]),
+            ("stream_create", &["stream_key"], &["conn_id", "session_id", "epoch"]),
+            ("publish_start", &["conn_id", "stream_key", "session_id", "epoch"], &["hook", "deadline_ms"]),
+            ("authorize_connection", &["conn_id", "hook", "deadline_ms"], &["stream_key", "epoch"]),
+            ("authorize_publish", &["conn_id", "stream_key", "session_id", "hook", "attempt"], &["epoch"]),
+        ] {
+            let example = EventType::parse(event).unwrap().spec().example();
+            assert!(here.iter().all(|field| example.get(field).is_some()), "{event}: {example}");
+            assert!(absent.iter().all(|field| example.get(field).is_none()), "{event}: {example}");
         }
     }
 
