@@ -118,13 +118,13 @@ fn describe(spec: &EventSpec) -> String {
     let mut out =
         format!("{} ({})\n{}{fails}\n\nfields of data:\n", spec.name, spec.kind.as_str(), spec.when.trim());
     for field in spec.fields {
-        let optional = if field.optional { ", may be absent" } else { "" };
-        let example = (field.example)();
+        let optional = if field.optional { "may be absent; " } else { "" };
         out.push_str(&format!(
-            "  {:<18} {:<8} {}{optional} (as {example})\n",
+            "  {:<18} {:<8} {} ({optional}example: {})\n",
             field.name,
             field.json_type,
-            field.about.trim()
+            field.about.trim(),
+            (field.example)()
         ));
     }
     out.push_str(&format!("\nexample:\n{:#}\n", spec.example()));
@@ -154,8 +154,20 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("jackfield: {error:#}");
+            eprintln!("jackfield: {}", told_once(&error));
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// An error with its causes, but for those that its text has told already.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
