@@ -19,7 +19,7 @@ mod value;
 
 pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, Webhook};
 pub use kinds::{Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
-pub use kinds::{SecretRef, Url, Variable};
+pub use kinds::{SecretRef, SigningSecret, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
 pub use problem::{Colour, Problems, nearest};
 pub use reference::{example, reference};
@@ -28,7 +28,7 @@ pub use tables::{LogFormat, LogLevel, ModeWord, StdinWord, StdioForm, StdioTarge
 
 use problem::{Problem, Severity};
 use source::{At, Entry, Raw, Source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use table::{Given, Table, TableSpec};
 use value::Reading;
@@ -246,16 +246,15 @@ impl Loading {
 /// Reads all hooks; their names must differ.
 fn read_hooks(given: &[(Given, HookOrigin)], plain_http: bool, cx: &mut Reading) -> Vec<Hook> {
     let mut hooks: Vec<Hook> = Vec::new();
+    let mut names = BTreeSet::new();
     for (index, (given, origin)) in given.iter().enumerate() {
-        let Some(hook) = hook::read(given, index + 1, *origin, plain_http, cx) else { continue };
-        if hooks.iter().any(|other| other.name == hook.name) {
-            let at: Option<At> = given.value("name").map(|value| value.at.clone()).or(given.at.clone());
-            if let Some(at) = at {
-                let title = format!("two hooks are named `{}`", hook.name);
-                let _none: Option<()> = cx.refuse(&at, title, "must differ");
-            }
+        let (name, hook) = hook::read(given, index + 1, *origin, plain_http, cx);
+        let at: Option<At> = given.value("name").map(|value| value.at.clone()).or(given.at.clone());
+        if let (Some(at), false) = (at, names.insert(name.clone())) {
+            let title = format!("two hooks are named `{name}`");
+            let _none: Option<()> = cx.refuse(&at, title, "must differ");
         }
-        hooks.push(hook);
+        hooks.extend(hook);
     }
     hooks.retain(|hook| hook.keys.enabled);
     hooks

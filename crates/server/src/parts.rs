@@ -1,6 +1,6 @@
 //! The parts of a running server: how they are made, and in which order they end.
 
-use crate::config::{self, Colour, Config, Flags, TakeoverWord};
+use crate::config::{self, Config, Flags, TakeoverWord};
 use crate::hooks::{Hooks, dispatch_config};
 use crate::start::StartError;
 use jackfield_api::Health;
@@ -81,8 +81,8 @@ impl Parts {
             Err(problems) => {
                 tracing::error!(
                     problems = problems.count(),
-                    "The configuration is not valid, the former hooks stay\n{}",
-                    problems.render(Colour::No)
+                    "The configuration is not valid, the former hooks stay{}",
+                    problems.without_text()
                 );
                 return;
             }

@@ -26,6 +26,14 @@ impl Secret {
         Self(text.into())
     }
 
+    /// Whether it can sign.
+    ///
+    /// # Errors
+    /// [`ConfigError::Secret`]: it is empty, or not the base64 that it says it is.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.key().map(drop).ok_or(ConfigError::Secret)
+    }
+
     fn key(&self) -> Option<Hmac<Sha256>> {
         let key = match self.0.strip_prefix(BASE64_PREFIX) {
             Some(encoded) => STANDARD.decode(encoded).ok()?,

@@ -3,7 +3,7 @@
 mod events;
 mod read;
 
-pub(super) use read::read;
+pub(super) use read::{is_read, read};
 
 use super::kinds::{Secret, Variable};
 use super::tables::{HookTable, StdinWord, StdioForm, StdioTarget};

@@ -1,9 +1,10 @@
 //! Types of settings with a grammar of their own.
 
-use super::source::{At, Node, Raw};
+use super::problem::Severity;
+use super::source::{At, Entry, Node, Raw};
 use super::value::{Reading, Value, quoted};
 use jackfield_events::EventType;
-use jackfield_hook_transports::ProgramError;
+use jackfield_hook_transports::{ProgramError, Secret as SigningKey};
 use jackfield_media::StreamKey;
 use jackfield_net::ListenAddr;
 use jackfield_net::proxy::Network;
@@ -258,6 +259,35 @@ impl Value for SecretRef {
     }
 }
 
+/// The key of a webhook's signature. What is written like neither `env:NAME` nor `file:PATH` may be one of
+/// these misspelt, and would sign with its own name; only a `whsec_…` says that it is the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningSecret(pub SecretRef);
+
+impl Value for SigningSecret {
+    const TYPE: &'static str = "secret";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let read = SecretRef::read(node, cx)?;
+        let text = read.secret.reveal();
+        if read.from.is_none() && !text.starts_with("whsec_") {
+            return cx.refuse(&node.at, "this is no secret", "write it like `env:NAME` or `file:PATH`");
+        }
+        if let Err(error) = SigningKey::new(text).check() {
+            return cx.refuse(&node.at, error.to_string(), "cannot sign");
+        }
+        if read.from.is_none() {
+            let label = "whoever reads the file has it; `env:NAME` or `file:PATH` keeps it apart";
+            cx.note(Severity::Warning, &node.at, "a secret stands in the configuration itself", label, None);
+        }
+        Some(Self(read))
+    }
+
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}
+
 /// A file's text without the newline at its end.
 fn read_secret(path: &str, at: &At, cx: &mut Reading) -> Option<String> {
     let path = cx.sources.resolve(at, path.as_ref());
@@ -315,23 +345,8 @@ impl Value for Headers {
             let title = format!("expected a table, found {}", node.raw.kind());
             return cx.refuse(&node.at, title, "write it like { Authorization = \"env:TOKEN\" }");
         };
-        let mut headers = Vec::new();
-        for entry in entries {
-            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-            if entry.key.is_empty() || !entry.key.chars().all(token) {
-                return cx.refuse(
-                    &entry.key_at,
-                    format!("`{}` is no name of a header", entry.key),
-                    "not HTTP",
-                );
-            }
-            let value = SecretRef::read(&entry.value, cx)?;
-            if value.secret.reveal().chars().any(char::is_control) {
-                return cx.refuse(&entry.value.at, "a header with a control character", "cannot be sent");
-            }
-            headers.push((entry.key.clone(), value));
-        }
-        Some(Self(headers))
+        let headers: Vec<_> = entries.iter().map(|entry| read_header(entry, cx)).collect();
+        headers.into_iter().collect::<Option<_>>().map(Self)
     }
 
     fn show(&self) -> String {
@@ -339,6 +354,18 @@ impl Value for Headers {
             self.0.iter().map(|(name, value)| format!("{} = {}", quoted(name), value.show())).collect();
         if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
     }
+}
+
+fn read_header(entry: &Entry, cx: &mut Reading) -> Option<(String, SecretRef)> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if entry.key.is_empty() || !entry.key.chars().all(token) {
+        return cx.refuse(&entry.key_at, format!("`{}` is no name of a header", entry.key), "not HTTP");
+    }
+    let value = SecretRef::read(&entry.value, cx)?;
+    if value.secret.reveal().chars().any(char::is_control) {
+        return cx.refuse(&entry.value.at, "a header with a control character", "cannot be sent");
+    }
+    Some((entry.key.clone(), value))
 }
 
 /// The URL of a webhook. Shown with its secrets masked.

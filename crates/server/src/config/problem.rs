@@ -95,6 +95,18 @@ impl Problems {
         })
     }
 
+    /// As [`Problems::lines`] with what might help, and without the text itself, which may hold a secret:
+    /// for the log.
+    #[must_use]
+    pub fn without_text(&self) -> String {
+        let helps = self.list.iter().map(|problem| problem.help.as_deref());
+        let line = |(line, help): (String, Option<&str>)| match help {
+            Some(help) => format!("\n{line}; {help}"),
+            None => format!("\n{line}"),
+        };
+        self.lines().zip(helps).take(MAX_SHOWN).map(line).collect()
+    }
+
     /// `file:line:column: `
     fn place(&self, at: &At) -> String {
         let Some(source) = self.sources.get(at) else { return String::new() };

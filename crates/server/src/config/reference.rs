@@ -26,6 +26,7 @@ impl Config {
         }
         for hook in &self.hook {
             let mut keys = hook.keys.show();
+            keys.retain(|(key, _)| super::hook::is_read(key.name, &hook.keys));
             if let Some((_, name)) = keys.iter_mut().find(|(key, _)| key.name == "name") {
                 *name = super::value::quoted(&hook.name);
             }
@@ -124,7 +125,7 @@ never configuration.\n\
 - Durations are text: `\"500ms\"`, `\"2s\"`, `\"1h30m\"`. Sizes are text or bytes: `\"64KiB\"`, `65536`.\n\
 - Where a list is wanted, one value will do.\n\
 - Relative paths in the file start at the file's folder, those of flags and variables at the working directory.\n\
-- A secret is `env:NAME` or `file:PATH`.\n";
+- A secret is `env:NAME` or `file:PATH`. Only a `whsec_…` may stand in the file itself, with a warning.\n";
 
 fn section(out: &mut String, table: &TableSpec) {
     push(out, format_args!("\n## `{}`\n\n{}\n\n", table.title(), table.about.trim()));

@@ -3,6 +3,7 @@
 //! The file, each environment variable and the command line are all sources, so that an error in any of
 //! them is shown in the same way: the text, and a mark below what is wrong with it.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -10,14 +11,20 @@ use toml::de::{DeTable, DeValue};
 /// Bytes of a configuration file; what is larger is not one.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A text that holds settings.
-#[derive(Debug, Clone)]
+/// A text that holds settings. `Debug` leaves it out: secrets may stand in it.
+#[derive(Clone)]
 pub(super) struct Source {
     /// A file's path, `environment`, `command line`.
     pub(super) name: String,
     pub(super) text: String,
     /// Where relative paths in it start; empty for the working directory.
     pub(super) base: PathBuf,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("base", &self.base).finish_non_exhaustive()
+    }
 }
 
 /// All sources of one configuration.

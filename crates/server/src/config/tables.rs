@@ -1,7 +1,7 @@
 //! The tables of the configuration. Each doc comment is what the reference, the example and `--help` say.
 
 use super::kinds::{
-    Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, SecretRef, Url, Variable,
+    Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, SigningSecret, Url, Variable,
 };
 use super::table::tables;
 use super::value::words;
@@ -218,7 +218,7 @@ tables! {
         /// `url` only: more headers; values may be `env:NAME` or `file:PATH`.
         headers: Headers = {} like { Authorization = "env:HOOK_TOKEN" },
         /// `url` only: key of the signature, `env:NAME` or `file:PATH`; a list while you rotate.
-        secret: Vec<SecretRef> = [] like ["env:HOOK_SECRET"],
+        secret: Vec<SigningSecret> = [] like ["env:HOOK_SECRET"],
         /// `url` only: PEM file of the authorities to trust instead of the public ones.
         ca: Option<PathBuf> = none like "ca.pem",
         /// `url` only: PEM file of the client certificate.

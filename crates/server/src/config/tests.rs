@@ -15,7 +15,7 @@ impl Folder {
             ("start.sh", "#!/bin/sh\n", 0o755),
             ("naked.sh", "#!/bin/sh\n", 0o644),
             ("bare.sh", "echo\n", 0o755),
-            ("key.txt", "whsec_abc\n", 0o600),
+            ("key.txt", "whsec_aHVzaA==\n", 0o600),
         ] {
             let file = path.join(file);
             std::fs::write(&file, text).unwrap();
@@ -347,6 +347,15 @@ fn programs_and_urls_are_checked_before_the_start() {
     );
     check_hook(&format!("{on}url = \"https://h\"\nsecret = \"file:key.txt\""), "");
     check_hook(
+        &format!("{on}url = \"https://h\"\nsecret = \"ENV:KEY\""),
+        "4:10: this is no secret (write it like `env:NAME` or `file:PATH`)",
+    );
+    check_hook(
+        &format!("{on}url = \"https://h\"\nsecret = \"whsec_aHVzaA==\""),
+        "warning 4:10: a secret stands in the configuration itself (whoever reads the file has it; `env:NAME` or \
+         `file:PATH` keeps it apart)",
+    );
+    check_hook(
         &format!("{on}url = \"https://h\"\nheaders = {{ \"a b\" = \"c\" }}"),
         "4:13: `a b` is no name of a header (not HTTP)",
     );
@@ -484,13 +493,61 @@ fn the_example_equals_the_defaults_and_the_print_out_reads_back_as_itself() {
 fn the_print_out_shows_no_secret() {
     let folder = Folder::new("print");
     let text = "[[hook]]\non = \"publish_start\"\nurl = \"https://u:hush@h/x?token=hush&a=b\"\n\
-                secret = [\"hush\", \"env:S\", \"file:key.txt\"]\nheaders = { A = \"hush\", B = \"env:S\" }\n\
+                secret = [\"whsec_aHVzaA==\", \"env:S\", \"file:key.txt\"]\nheaders = { A = \"hush\", B = \"env:S\" }\n\
                 [[hook]]\non = \"publish_start\"\nrun = \"./start.sh\"\nenv = [\"A=hush\", \"B_*\"]\n";
     let config = load_with(text, &folder.0, &[("S", "hush")], &[]).unwrap();
     let shown = config.to_toml();
-    assert!(!shown.contains("hush"), "{shown}");
+    assert!(!shown.contains("hush") && !shown.contains("aHVza"), "{shown}");
     for there in ["env:S", "file:key.txt", "a=b", "\"A=…\"", "\"B_*\"", "https://u:***@h/x?token=***"] {
         assert!(shown.contains(there), "{there}: {shown}");
     }
-    assert!(!format!("{config:?}").contains("\"hush\""));
+    let debugged = format!("{config:?}");
+    assert!(!debugged.contains("\"hush\"") && !debugged.contains("aHVza"));
+    assert!(!config.warnings.without_text().contains("aHVza"));
+}
+
+#[test]
+fn the_print_out_of_hooks_reads_back_as_itself() {
+    let folder = Folder::new("back");
+    let text = "[[hook]]\non = \"publish_*\"\nurl = \"https://h\"\nsecret = \"env:S\"\n\
+                [[hook]]\non = \"publish_start\"\nrun = \"./start.sh 'a b'\"\nstdin = \"none\"\n\
+                [[hook]]\non = \"publish_start\"\nrun = \"http-request https://h\"\nheaders = { A = \"env:S\" }\n\
+                [[hook]]\non = \"authorize_*\"\nworker = \"./start.sh\"\nmax = 2\n\
+                [[hook]]\nstdio = \"stdout\"\nformat = \"ndjson\"\n";
+    let text = format!("[server]\ndata_dir = \"/d\"\n{text}");
+    let shown = load_with(&text, &folder.0, &[("S", "hush")], &[]).unwrap().to_toml();
+    let again = load_with(&shown, &folder.0, &[("S", "hush")], &[]);
+    assert_eq!(again.unwrap_or_else(|problems| panic!("{problems}\n{shown}")).to_toml(), shown);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_hook_is_told_at_once() {
+    let folder = Folder::new("whole");
+    let text = "[[hook]]\nname = \"a\"\non = \"publish_start\"\nrun = \"./missing\"\ncwd = \"/no/folder\"\n\
+                user = \"nobody-of-this-name\"\n\
+                [[hook]]\nname = \"a\"\non = \"publish_start\"\nurl = \"ftp://h\"\nca = \"no.pem\"\n\
+                cert = \"nor.pem\"\nsecret = [\"hush\", \"whsec_@\"]\nheaders = { \"a b\" = \"x\", C = \"env:NO\" }\n\
+                [[hook]]\non = \"publish_start\"\nworker = \"./missing\"\nmin = 3\nmax = 2\n";
+    let problems = load_with(text, &folder.0, &[], &[]).unwrap_err();
+    let lines: Vec<String> = problems.lines().map(|line| line.replace("j.toml:", "")).collect();
+    for (line, wrong) in [
+        (4, "missing does not exist"),
+        (5, "/no/folder is no folder"),
+        (6, "there is no user `nobody-of-this-name`"),
+        (8, "two hooks are named `a`"),
+        (10, "this is no URL of a webhook"),
+        (11, "no.pem does not exist"),
+        (12, "nor.pem does not exist"),
+        (12, "`cert` without `key`"),
+        (13, "this is no secret"),
+        (13, "the secret is empty or no base64"),
+        (14, "`a b` is no name of a header"),
+        (14, "the variable NO is not set"),
+        (17, "missing does not exist"),
+        (18, "`min` is above `max`"),
+    ] {
+        let there = lines.iter().any(|told| told.starts_with(&format!("{line}:")) && told.contains(wrong));
+        assert!(there, "{line}: {wrong}\n{lines:#?}");
+    }
+    assert_eq!(lines.len(), 14, "{lines:#?}");
 }

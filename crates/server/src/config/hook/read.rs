@@ -36,14 +36,15 @@ const ONLY_FOR: [(&str, &[&str]); 16] = [
     ("format", &["stdio"]),
 ];
 
-/// Reads and checks one hook. `position` counts from 1; `plain_http` is what `[hooks]` says for all.
+/// Reads and checks one hook; its name, and the hook if nothing is wrong with it. `position` counts from 1;
+/// `plain_http` is what `[hooks]` says for all.
 pub(in crate::config) fn read(
     given: &Given,
     position: usize,
     origin: HookOrigin,
     plain_http: bool,
     cx: &mut Reading,
-) -> Option<Hook> {
+) -> (String, Option<Hook>) {
     let before = cx.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let mut keys = HookTable::read(given, cx);
     given.refuse_unknown(&HookTable::SPEC, table_with, cx);
@@ -57,8 +58,18 @@ pub(in crate::config) fn read(
     keys.plain_http |= plain_http;
     let handler = handler.and_then(|handler| read_handler(handler, &keys, given, cx));
     let after = cx.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let hook = Hook { name, on, mode, streams, handler: handler?, on_error, origin, keys };
-    (after == before).then_some(hook)
+    let handler = handler.filter(|_| after == before);
+    let hook = handler.map(|handler| Hook {
+        name: name.clone(),
+        on,
+        mode,
+        streams,
+        handler,
+        on_error,
+        origin,
+        keys,
+    });
+    (name, hook)
 }
 
 fn check_name(given: &Given, name: &str, cx: &mut Reading) {
@@ -105,6 +116,18 @@ fn handler_of(given: &Given, cx: &mut Reading) -> Option<&'static str> {
     Some(handler)
 }
 
+/// Whether the hook's handler reads this key.
+pub(in crate::config) fn is_read(key: &str, keys: &HookTable) -> bool {
+    let posts = keys.run.as_ref().and_then(|run| run.0.first()).is_some_and(|word| word == "http-request");
+    let is_there = |handler: &str| match handler {
+        "run" => keys.run.is_some(),
+        "worker" => keys.worker.is_some(),
+        "url" => keys.url.is_some() || posts,
+        _ => keys.stdio.is_some(),
+    };
+    ONLY_FOR.iter().all(|(only, handlers)| *only != key || handlers.iter().any(|handler| is_there(handler)))
+}
+
 /// Whether a `run` is the built-in `http-request URL`.
 fn is_http_request(run: &Node) -> bool {
     match &run.raw {
@@ -136,7 +159,7 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
         "worker" => {
             let mut argv = keys.worker.clone()?.0;
             let place = place(keys, given, &at, cx);
-            program::find(argv.first()?, &at, keys, cx)?;
+            let found = program::find(argv.first()?, &at, keys, cx);
             argv.extend(keys.args.iter().cloned());
             let (min, max) = (keys.min, keys.max);
             if let (Some(value), true) = (given.value("min"), min > max && given.value("max").is_some()) {
@@ -144,6 +167,7 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
             }
             let max_requests = keys.max_requests.and_then(NonZeroU64::new);
             let pool = PoolSize { min, max: max.max(min), queue: keys.queue, max_requests };
+            found?;
             Some(Handler::Worker { argv, place: place?, pool })
         }
         "url" => webhook(keys.url.clone()?.0, &at, keys, given, cx).map(Handler::Url),
@@ -152,54 +176,61 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
 }
 
 fn place(keys: &HookTable, given: &Given, at: &At, cx: &mut Reading) -> Option<ProgramPlace> {
-    let cwd = match keys.cwd.as_deref() {
-        None => Cwd::Server,
-        Some("private") => Cwd::Private,
-        Some(path) => {
-            let at = given.value("cwd")?.at.clone();
-            let path = cx.sources.resolve(&at, path.as_ref());
-            if !path.is_dir() {
-                return cx.refuse(&at, format!("{} is no folder", path.display()), "must be a folder");
-            }
-            Cwd::Path(std::path::absolute(path).ok()?)
-        }
-    };
-    let user = match &keys.user {
-        None => None,
-        Some(name) => {
-            let user = name.parse().map_or_else(|_| User::Name(name.clone()), User::Id);
-            if let Err(error) = user.uid() {
-                let at = given.value("user")?.at.clone();
-                return cx.refuse(&at, format!("there is no user `{name}`"), error.to_string());
-            }
-            Some(user)
-        }
-    };
+    let cwd = cwd_of(keys, given, cx);
+    let user = keys.user.as_deref().map(|name| user_of(name, given, cx));
     let base = cx.sources.resolve(at, "".as_ref());
     let base = std::path::absolute(if base.as_os_str().is_empty() { ".".into() } else { base }).ok()?;
     let from = if keys.env_clear { EnvironmentFrom::Nothing } else { EnvironmentFrom::Server };
-    Some(ProgramPlace { cwd, base, user, env: keys.env.clone(), from })
+    let user = match user {
+        None => None,
+        Some(found) => Some(found?),
+    };
+    Some(ProgramPlace { cwd: cwd?, base, user, env: keys.env.clone(), from })
+}
+
+fn cwd_of(keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Cwd> {
+    let path = match keys.cwd.as_deref() {
+        None => return Some(Cwd::Server),
+        Some("private") => return Some(Cwd::Private),
+        Some(path) => path,
+    };
+    let at = given.value("cwd")?.at.clone();
+    let path = cx.sources.resolve(&at, path.as_ref());
+    if !path.is_dir() {
+        return cx.refuse(&at, format!("{} is no folder", path.display()), "must be a folder");
+    }
+    std::path::absolute(path).ok().map(Cwd::Path)
+}
+
+fn user_of(name: &str, given: &Given, cx: &mut Reading) -> Option<User> {
+    let user = name.parse().map_or_else(|_| User::Name(name.to_owned()), User::Id);
+    match user.uid() {
+        Ok(_) => Some(user),
+        Err(error) => {
+            let at = given.value("user")?.at.clone();
+            cx.refuse(&at, format!("there is no user `{name}`"), error.to_string())
+        }
+    }
 }
 
 fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Webhook> {
     let plain_http = if keys.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
-    let url = program::check_url(url, at, plain_http, cx)?;
+    let url = program::check_url(url, at, plain_http, cx);
     for (key, path) in [("ca", &keys.ca), ("cert", &keys.cert), ("key", &keys.key)] {
         if let (Some(path), Some(value)) = (path, given.value(key)) {
-            program::check_readable(path, &value.at.clone(), cx)?;
+            // Noted; all that is wrong is to be told at once.
+            let _readable = program::check_readable(path, &value.at.clone(), cx);
         }
     }
-    let identity = match (&keys.cert, &keys.key) {
-        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
-        (None, None) => None,
-        (cert, _) => {
-            let (there, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
-            let at = given.key_at(there)?.clone();
-            return cx.refuse(&at, format!("`{there}` without `{missing}`"), "both or neither");
-        }
-    };
+    if let [(there, Some(_)), (missing, None)] | [(missing, None), (there, Some(_))] =
+        [("cert", &keys.cert), ("key", &keys.key)]
+        && let Some(at) = given.key_at(there).cloned()
+    {
+        let _none: Option<()> = cx.refuse(&at, format!("`{there}` without `{missing}`"), "both or neither");
+    }
+    let identity = keys.cert.clone().zip(keys.key.clone());
     let secret = |reference: &SecretRef| reference.secret.clone();
     let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
-    let secrets = keys.secret.iter().map(secret).collect();
-    Some(Webhook { url, headers, secrets, ca: keys.ca.clone(), identity, plain_http })
+    let secrets = keys.secret.iter().map(|key| secret(&key.0)).collect();
+    Some(Webhook { url: url?, headers, secrets, ca: keys.ca.clone(), identity, plain_http })
 }
