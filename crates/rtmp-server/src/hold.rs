@@ -74,18 +74,26 @@ impl Batch {
     /// Hands all to the hub, in order. Waits while the stream's own task lags; what was not handed in when
     /// this is cancelled is lost.
     pub(crate) async fn deliver(&mut self, publisher: &Publisher) -> Result<(), EndReason> {
-        let mut frames = std::mem::take(&mut self.frames);
+        let frames = std::mem::take(&mut self.frames);
         let tracks = std::mem::take(&mut self.tracks);
         (self.bytes, self.keyframes, self.span) = (0, 0, None);
-        let mut sent = 0;
+        if tracks.is_empty() {
+            return publisher.send(frames).await;
+        }
+        let (mut frames, mut sent) = (frames.into_iter(), 0);
         for (at, track) in tracks {
-            let rest = frames.split_off((at - sent).min(frames.len()));
+            publisher.send(next(&mut frames, at.saturating_sub(sent))).await?;
             sent = at;
-            publisher.send(std::mem::replace(&mut frames, rest)).await?;
             publisher.track(track).await?;
         }
-        publisher.send(frames).await
+        publisher.send(next(&mut frames, usize::MAX)).await
     }
+}
+
+/// The next frames, in a list that has room for no more than these. What is split off a `Vec` leaves it the room of the
+/// whole: a publisher that changes its configuration with every message could so take a thousand times what it sends.
+fn next(frames: &mut std::vec::IntoIter<Frame>, count: usize) -> Vec<Frame> {
+    frames.by_ref().take(count).collect()
 }
 
 #[cfg(test)]
@@ -109,6 +117,17 @@ mod tests {
         assert!(!batch.is_full(&LIMITS));
         video(&mut batch, 5_002_040, 0x17, 10);
         assert!(batch.is_full(&LIMITS));
+    }
+
+    #[test]
+    fn a_piece_of_a_batch_takes_no_more_room_than_its_frames() {
+        let mut batch = Batch::default();
+        (0..1000).for_each(|ms| video(&mut batch, ms, 0x27, 1));
+        let mut frames = batch.frames.into_iter();
+        let pieces: Vec<Vec<Frame>> = (0..500).map(|_| next(&mut frames, 1)).collect();
+        assert!(pieces.iter().all(|piece| piece.len() == 1 && piece.capacity() < 10));
+        assert_eq!(next(&mut frames, usize::MAX).len(), 500);
+        assert!(next(&mut frames, 1).is_empty());
     }
 
     #[test]
