@@ -1,14 +1,15 @@
 //! Masking of secrets in URLs and queries.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Parameters whose values are secret wherever they stand.
 const SECRET_PARAMS: &[&str] = &["key", "token", "tkn", "pass", "password", "secret", "sig", "jwt", "auth"];
 
-/// Replaces the values of secret parameters by `***`.
+/// Replaces the values of secret parameters by `***`. A clone costs nothing.
 #[derive(Debug, Clone)]
 pub struct Masker {
-    names: BTreeSet<String>,
+    names: Arc<BTreeSet<String>>,
 }
 
 impl Default for Masker {
@@ -22,7 +23,8 @@ impl Masker {
     #[must_use]
     pub fn new(more: &[String]) -> Self {
         let built_in = SECRET_PARAMS.iter().map(|name| (*name).to_owned());
-        Self { names: built_in.chain(more.iter().map(|name| name.to_ascii_lowercase())).collect() }
+        let names = built_in.chain(more.iter().map(|name| name.to_ascii_lowercase()));
+        Self { names: Arc::new(names.collect()) }
     }
 
     /// Masks a URL or a bare query: values of secret parameters, and the password before an `@`.
@@ -49,6 +51,30 @@ impl Masker {
             out.extend(tail.next());
             rest = tail.as_str();
         }
+        out
+    }
+
+    /// Masks what a program prints: the value of each `name=value` whose name is secret, wherever it stands,
+    /// up to the end of its word.
+    #[must_use]
+    pub fn mask_text(&self, text: &str) -> String {
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_-.%".contains(c);
+        let ends_value = |c: char| c.is_whitespace() || "&;?,|<>()[]{}\"'`\\".contains(c);
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('=') {
+            out.push_str(before);
+            out.push('=');
+            let name = before.rsplit(|c| !is_of_name(c)).next().unwrap_or_default();
+            let (value, tail) = after.split_at(after.find(ends_value).unwrap_or(after.len()));
+            rest = if self.is_secret(name) && !value.is_empty() {
+                out.push_str("***");
+                tail
+            } else {
+                after
+            };
+        }
+        out.push_str(rest);
         out
     }
 
@@ -119,5 +145,20 @@ mod tests {
         check("", "");
         check("token=", "token=");
         check("%&%4", "%&%4");
+    }
+
+    #[test]
+    fn secrets_in_what_a_program_prints_read_three_stars() {
+        for (text, expect) in [
+            ("asked: token=abc&camera=2 by x", "asked: token=***&camera=2 by x"),
+            (r#"{"query":"a=1&key=abc","conn_id":"c1"}"#, r#"{"query":"a=1&key=***","conn_id":"c1"}"#),
+            ("RTMP_QUERY=pin=1 stream_key=live/show", "RTMP_QUERY=pin=*** stream_key=live/show"),
+            ("rtmp://h/live?TOKEN=a==b, then token=", "rtmp://h/live?TOKEN=***, then token="),
+            ("=a key == b", "=a key == b"),
+            ("nothing", "nothing"),
+            ("", ""),
+        ] {
+            assert_eq!(Masker::new(&["Pin".to_owned()]).mask_text(text), expect);
+        }
     }
 }

@@ -43,6 +43,7 @@ pub use stdio::{Stdio, StdioConfig, StdioFormat, StdioTarget, stdio};
 pub use url::{PlainHttp, Secret, UrlConfig, UrlError, check_url, url};
 pub use worker::{WorkerConfig, worker};
 
+use jackfield_events::Masker;
 use jackfield_net::outbound::Outbound;
 use jackfield_process::Launcher;
 use jackfield_runtime::Tasks;
@@ -57,4 +58,6 @@ pub struct Host {
     /// Holds their tasks. They end with what they attend: with the end of the programs, not when the group
     /// is told to stop.
     pub tasks: Tasks,
+    /// Masks secrets in what programs print of questions, which have them whole.
+    pub masker: Masker,
 }

@@ -1,6 +1,8 @@
 //! What programs print goes to the log: line by line, each line and their rate bounded.
 
+use jackfield_events::Masker;
 use jackfield_media::{Mono, Text};
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +24,25 @@ impl Source {
         match self {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// Whether a program has been told secrets, which it may print.
+#[derive(Debug, Clone)]
+pub(crate) enum Secrets {
+    /// It was told a notice, in which they are masked.
+    Untold,
+    /// It was told a question.
+    Told(Masker),
+}
+
+impl Secrets {
+    /// The text as the log may show it.
+    pub(crate) fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self {
+            Self::Untold => text.into(),
+            Self::Told(masker) => masker.mask_text(text).into(),
         }
     }
 }
@@ -54,8 +75,8 @@ impl OutputLog {
     }
 
     /// The lines of one output of one program.
-    pub(crate) fn lines(self: &Arc<Self>, pid: u32, source: Source) -> LoggedLines {
-        LoggedLines { log: Arc::clone(self), pid, source, line: Vec::new() }
+    pub(crate) fn lines(self: &Arc<Self>, pid: u32, source: Source, secrets: Secrets) -> LoggedLines {
+        LoggedLines { log: Arc::clone(self), pid, source, secrets, line: Vec::new() }
     }
 
     fn allowance(&self) -> MutexGuard<'_, Allowance> {
@@ -66,7 +87,7 @@ impl OutputLog {
         self.allowance().left_out += 1;
     }
 
-    fn write(&self, now: Mono, pid: u32, source: Source, line: &[u8]) -> Fate {
+    fn write(&self, now: Mono, lines: &LoggedLines) -> Fate {
         let mut allowance = self.allowance();
         if !allowance.take(now) {
             allowance.left_out += 1;
@@ -79,8 +100,9 @@ impl OutputLog {
             tracing::warn!(hook, lines = left_out, "Output of a hook was left out, there was too much");
         }
         // Debug form: what a program prints must not move the cursor of who reads the log.
-        let line = String::from_utf8_lossy(line);
-        tracing::info!(hook, pid, from = source.as_str(), ?line, "Hook printed");
+        let line = String::from_utf8_lossy(lines.line.trim_ascii_end());
+        let line = lines.secrets.mask(&line);
+        tracing::info!(hook, pid = lines.pid, from = lines.source.as_str(), ?line, "Hook printed");
         Fate::Written
     }
 }
@@ -104,6 +126,7 @@ pub(crate) struct LoggedLines {
     log: Arc<OutputLog>,
     pid: u32,
     source: Source,
+    secrets: Secrets,
     /// What came since the last newline, at most [`MAX_LINE_BYTES`]; the rest of the line is gone.
     line: Vec<u8>,
 }
@@ -128,9 +151,8 @@ impl LoggedLines {
 
     /// Logs what stands without a newline.
     pub(crate) fn finish(&mut self, now: Mono) -> Fate {
-        let line = self.line.trim_ascii_end();
-        let fate =
-            if line.is_empty() { Fate::Written } else { self.log.write(now, self.pid, self.source, line) };
+        let is_empty = self.line.trim_ascii_end().is_empty();
+        let fate = if is_empty { Fate::Written } else { self.log.write(now, self) };
         self.line.clear();
         fate
     }
@@ -154,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_no_more_memory_than_its_bound() {
-        let mut lines = OutputLog::new("h".into()).lines(1, Source::Stdout);
+        let mut lines = OutputLog::new("h".into()).lines(1, Source::Stdout, Secrets::Untold);
         for _ in 0..100 {
             lines.feed(Mono::ZERO, &[b'x'; 4096]);
         }
@@ -166,7 +188,7 @@ mod tests {
     #[test]
     fn lines_over_the_rate_are_counted_and_come_back_with_time() {
         let log = OutputLog::new("h".into());
-        let mut lines = log.lines(1, Source::Stderr);
+        let mut lines = log.lines(1, Source::Stderr, Secrets::Untold);
         for _ in 0..BURST + 5 {
             lines.feed(Mono::ZERO, b"a\n");
         }

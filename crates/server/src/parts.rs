@@ -57,10 +57,10 @@ impl Parts {
         }
         let masker = Masker::new(&config.security.secret_params);
         let bus = Bus::new(&node_name(config), masker.clone());
-        let dispatch = Dispatch::new(dispatch_config(config), masker, &tasks);
+        let dispatch = Dispatch::new(dispatch_config(config), masker.clone(), &tasks);
         let user_agent = concat!("jackfield/", env!("CARGO_PKG_VERSION"));
         let outbound = Outbound::new(MAX_REQUESTS, user_agent);
-        let host = Host { launcher: launcher.clone(), outbound, tasks: tasks.clone() };
+        let host = Host { launcher: launcher.clone(), outbound, tasks: tasks.clone(), masker };
         let mut hooks = Hooks::new(dispatch.clone(), bus.clone(), host);
         hooks.replace(config)?;
 

@@ -5,7 +5,7 @@ use super::{Shared, StdinOf};
 use crate::answer::MAX_ANSWER_BYTES;
 use crate::flights::Flight;
 use crate::folder::PrivateFolder;
-use crate::output::Source;
+use crate::output::{Secrets, Source};
 use crate::pipes::{Input, Kept, Output};
 use crate::program::Start;
 use crate::reply::{Said, Watch, failure, timeout};
@@ -136,7 +136,7 @@ impl Attempt {
         self.watch.reached();
         let pid = child.pid();
         self.pid = Some(pid);
-        let log = &self.shared.log;
+        let lines = |source| self.shared.log.lines(pid, source, self.secrets());
         let kept = match self.call.mode {
             Mode::Notify => Kept::Nothing,
             Mode::Decide => Kept::Answer { limit: MAX_ANSWER_BYTES },
@@ -145,11 +145,19 @@ impl Attempt {
         let live = Live {
             _place: place,
             input: child.stdin.take().map(|pipe| Input::new(pipe, line)),
-            stdout: Output::new(child.stdout.take(), log.lines(pid, Source::Stdout), kept),
-            stderr: Output::new(child.stderr.take(), log.lines(pid, Source::Stderr), reason),
+            stdout: Output::new(child.stdout.take(), lines(Source::Stdout), kept),
+            stderr: Output::new(child.stderr.take(), lines(Source::Stderr), reason),
             child,
         };
         Ok((live, folder))
+    }
+
+    /// What the program may print.
+    fn secrets(&self) -> Secrets {
+        match self.call.mode {
+            Mode::Notify => Secrets::Untold,
+            Mode::Decide => Secrets::Told(self.shared.host.masker.clone()),
+        }
     }
 
     /// The event as the program reads it.
@@ -237,8 +245,12 @@ impl Attempt {
         }
         let first_error_line = live.stderr.kept_line();
         let stdout = live.stdout.kept();
-        Ended { status, stdout, first_error_line: &first_error_line, denial: self.shared.denial }
-            .judge(&self.call)
+        let ended = Ended { status, stdout, first_error_line: &first_error_line, denial: self.shared.denial };
+        // The detail of a failure is for the log; the reason of a denial is what the program chose to say.
+        ended.judge(&self.call).map_err(|failure| Failure {
+            detail: self.secrets().mask(&failure.detail).into_owned(),
+            ..failure
+        })
     }
 }
 

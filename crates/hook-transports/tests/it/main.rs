@@ -9,7 +9,7 @@ mod url;
 mod worker;
 
 use jackfield_dispatch::{Call, DeliveryId, Reply};
-use jackfield_events::{Decision, Event, EventType, Scope, Stamp};
+use jackfield_events::{Decision, Event, EventType, Masker, Scope, Stamp};
 use jackfield_hook_transports::{Host, ProgramConfig, RunConfig};
 use jackfield_hooks::{Mode, Outcome};
 use jackfield_media::{ConnId, Epoch, SessionId, StreamKey, UnixTime};
@@ -29,7 +29,7 @@ const LONG: Duration = Duration::from_secs(60);
 async fn host() -> Host {
     let tasks = Tasks::new();
     let launcher = Launcher::start(LauncherConfig::default(), &tasks).await.unwrap();
-    Host { launcher, outbound: Outbound::new(64, "jackfield/test"), tasks }
+    Host { launcher, outbound: Outbound::new(64, "jackfield/test"), tasks, masker: Masker::default() }
 }
 
 /// An event of this type with the catalogue's examples in it.

@@ -199,6 +199,14 @@ async fn a_notices_program_has_ended_when_its_call_has() {
 }
 
 #[tokio::test]
+async fn what_the_program_of_a_question_prints_is_logged_without_secrets() {
+    let log = Log::start();
+    let reply = run_once(sh(r#"echo "no: token=hush&a=1" >&2; exit 1"#), question()).await;
+    assert_eq!(decision(&reply), Err((Outcome::HandlerError, "exit code 1: no: token=***&a=1")));
+    assert!(log.text().contains("no: token=***&a=1") && !log.text().contains("hush"), "{}", log.text());
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_waits_for_ends_its_program() {
     let host = host().await;
     let log = Log::start();
