@@ -5,6 +5,7 @@
 
 mod code_map;
 mod layers;
+mod lives;
 mod shape;
 mod source;
 
@@ -56,19 +57,22 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     };
     let root = root();
     let mut findings = layers::check(&layers::Workspace::parse(&metadata(&root)?)?);
-    findings.extend(code_map::check(
-        std::fs::read_to_string(root.join("ARCHITECTURE.md")).ok().as_deref(),
-        &folders(&root.join("crates"))?,
-    ));
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).ok();
+    findings.extend(code_map::check(page.as_deref(), &folders(&root.join("crates"))?));
     let mut files = 0;
+    let mut crates = Vec::new();
     for top in ["crates", "e2e", "xtask", "bench", "fuzz"] {
         for path in rust_files(&root.join(top))? {
             let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             let place = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
             findings.extend(shape::check(&place, &text));
             files += 1;
+            if top == "crates" {
+                crates.push(lives::Source::new(&place, &text));
+            }
         }
     }
+    findings.extend(page.iter().flat_map(|page| lives::check(page, &crates)));
     report(findings, files, notes)
 }
 
