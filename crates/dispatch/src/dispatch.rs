@@ -118,7 +118,8 @@ impl Dispatch {
         let names: Vec<Text> = hooks.iter().map(|(spec, _)| spec.name.clone()).collect();
         let fresh: Vec<Arc<dyn Transport>> =
             hooks.iter().map(|(_, transport)| Arc::clone(transport)).collect();
-        let longest = hooks.iter().map(|(spec, _)| spec.notice_timeout + spec.ending).max().unwrap_or_default();
+        let longest =
+            hooks.iter().map(|(spec, _)| spec.notice_timeout + spec.ending).max().unwrap_or_default();
         let hooks = hooks.into_iter().map(|(spec, transport)| (spec, Handler(transport))).collect();
         let (budget, gone) = self.0.input(None, |state, now| {
             state.core.replace_hooks(now, hooks);
