@@ -67,7 +67,7 @@ impl Reply {
 }
 
 /// A request that came.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// `POST`.
     pub method: String,
@@ -81,6 +81,15 @@ pub struct Request {
     pub connection: usize,
     /// When it was complete.
     pub at: Instant,
+}
+
+/// As a failed test shows it: what matters, as text.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = self.body.get(..2000).unwrap_or(&self.body);
+        let (connection, body) = (self.connection, String::from_utf8_lossy(body));
+        write!(f, "{} {} (connection {connection}): {body}", self.method, self.path)
+    }
 }
 
 impl Request {

@@ -214,6 +214,8 @@ impl LogLine {
 pub struct Server {
     program: Running,
     pid: u32,
+    /// Whether the test went on to its end, or to where the server has ended.
+    ended: bool,
     events: Events,
     rtmp: SocketAddr,
     http: SocketAddr,
@@ -252,7 +254,7 @@ impl Server {
         let rtmp = listening(&program, "rtmp")?;
         let http = listening(&program, "http")?;
         let events = Events::new(program.stdout().clone());
-        Ok(Self { program, pid, events, rtmp, http, folder })
+        Ok(Self { program, pid, ended: false, events, rtmp, http, folder })
     }
 
     /// The URL of a stream: `live/a`.
@@ -339,6 +341,7 @@ impl Server {
     /// When it still runs after `within`.
     pub fn wait(mut self, within: Duration) -> Result<Ended> {
         let status = self.program.wait(within)?;
+        self.ended = true;
         // What a script left behind may hold the pipes, but not for ever: the server ends it.
         self.events.lines().wait_closed("the server's standard output", SOON)?;
         self.log().wait_closed("the server's standard error", SOON)?;
@@ -359,6 +362,24 @@ impl Server {
         Ok(ended)
     }
 }
+
+/// A server that a test did not wait for belongs to a test that fails: the runner shows then what it said last.
+impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "the test runner keeps it, and shows it if the test fails")]
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        for (what, lines) in [("events", self.events.lines()), ("log", self.log())] {
+            let last = lines.read(|lines| lines.get(lines.len().saturating_sub(LAST)..).map(<[_]>::to_vec));
+            eprintln!("the server's {what}, at most {LAST} lines:");
+            last.unwrap_or_default().iter().for_each(|line| eprintln!("  {line}"));
+        }
+    }
+}
+
+/// How many lines of each kind are shown.
+const LAST: usize = 150;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use jackfield_e2e::flv::Stream;
 use jackfield_e2e::rtmp::{Client, Media, TrackKind, configurations, picture, sound};
 use jackfield_e2e::{
-    PlayerKind, PublisherKind, Receiver, Recording, Reply, SOON, Scratch, Server, check_pairs, clip, compare,
-    fixture, hook_fixture,
+    PlayerKind, PublisherKind, Receiver, Recording, Reply, SOON, Scratch, Server, all_cases, check_pairs,
+    clip, compare, fixture, hook_fixture,
 };
 use serde_json::json;
 use std::fmt::Write as _;
@@ -212,8 +212,9 @@ fn message_bodies_pass_unchanged_whatever_their_length_and_codec() -> Result<()>
 
 #[test]
 fn the_last_frames_reach_players_before_they_hear_of_the_end() -> Result<()> {
-    let server = Server::builder().log_level("info").start()?;
-    for round in 0..30 {
+    let server = Server::builder().start()?;
+    let rounds = if all_cases() { 1000 } else { 30 };
+    for round in 0..rounds {
         let name = format!("show-{round}");
         let mut publisher = Client::connect(server.rtmp(), "live")?;
         let stream = publisher.publish(&name)?;

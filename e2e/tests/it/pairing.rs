@@ -142,6 +142,28 @@ fn a_silent_publisher_is_replaced_and_a_lively_one_is_not() -> Result<()> {
 }
 
 #[test]
+fn a_publisher_that_returns_in_time_keeps_its_players() -> Result<()> {
+    let server = Server::builder().config("[hub]\nresume_ms = 60000\n").start()?;
+    let clip = clip::standard()?;
+    let first = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/show"))?;
+    let player = PlayerKind::Rtmpdump.start(&server.url("live/show"))?;
+    player.wait_video(5, SOON)?;
+    first.program().signal(Signal::KILL)?;
+    nth(&server, "publish_stop", 1)?;
+    let so_far = player.so_far().video.units.len();
+    let second = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/show"))?;
+    player.wait_video(so_far + 30, SOON)?;
+    second.end();
+    nth(&server, "publish_stop", 2)?;
+    player.finish()?;
+    let events = stop(server)?;
+    ensure!(reasons(&events, "play_stop") == ["client_disconnect"], "{events:#?}");
+    ensure!(reasons(&events, "publish_stop") == ["client_disconnect", "unpublish"], "{events:#?}");
+    ensure!(reasons(&events, "stream_delete").len() == 1, "one stream for both publishers: {events:#?}");
+    Ok(())
+}
+
+#[test]
 fn nobody_is_asked_about_a_key_that_is_busy() -> Result<()> {
     let receiver = jackfield_e2e::Receiver::start(|_| jackfield_e2e::Reply::status(204))?;
     let server = Server::builder()
