@@ -3,7 +3,7 @@
 
 use crate::Reply;
 use jackfield_events::Kind;
-use jackfield_hooks::{BreakerState, CallId, DropCause, Dropped, Outcome, Settled};
+use jackfield_hooks::{BreakerState, CallId, DropCause, Dropped, Next, Outcome, Settled};
 use jackfield_media::{Mono, Text};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -100,6 +100,7 @@ fn write_settled(settled: &Settled, timing: Option<Timing>, heard: Heard) {
     let (scope, spec) = (settled.event.scope(), settled.event.spec());
     // The name that a publisher asks to have renamed is often its key: a secret.
     let stream = scope.stream_key.as_ref().filter(|_| spec.kind != Kind::Resolve);
+    let (next, again_ms) = what_follows(settled);
     tracing::debug!(
         hook = %settled.hook,
         event = spec.name,
@@ -117,7 +118,8 @@ fn write_settled(settled: &Settled, timing: Option<Timing>, heard: Heard) {
         connect_us = timing.map(|timing| micros(timing.connect)),
         handler_us = timing.map(|timing| micros(timing.handler)),
         elapsed_us = micros(settled.ended - settled.queued),
-        next = ?settled.next,
+        next,
+        again_ms,
         error = settled.detail,
         "Hook called"
     );
@@ -131,6 +133,15 @@ fn write_settled(settled: &Settled, timing: Option<Timing>, heard: Heard) {
             unheard,
             "Hook failed"
         );
+    }
+}
+
+/// What becomes of the delivery, and in how many milliseconds it is tried again.
+fn what_follows(settled: &Settled) -> (&'static str, Option<u64>) {
+    match settled.next {
+        Next::Over => ("over", None),
+        Next::Again(at) => ("again", u64::try_from((at - settled.ended).as_millis()).ok()),
+        Next::Lost => ("lost", None),
     }
 }
 
