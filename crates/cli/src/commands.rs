@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 use crate::arguments::{Action, Arguments, Check, Events, Serve, parse};
+use crate::manual;
 use anyhow::Context;
 use clap::CommandFactory;
 use jackfield_events::{EventSpec, EventType, catalogue_json, markdown};
@@ -132,9 +133,8 @@ fn describe(spec: &EventSpec) -> String {
 }
 
 fn man() -> ExitCode {
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(Arguments::command()).render(&mut page) {
-        Ok(()) => print(&String::from_utf8_lossy(&page)),
+    match manual::page() {
+        Ok(page) => print(&String::from_utf8_lossy(&page)),
         Err(error) => finish(Err(error).context("the manual page")),
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod manual;
 
 use std::process::ExitCode;
 

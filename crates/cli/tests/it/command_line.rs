@@ -132,4 +132,11 @@ fn completions_and_the_manual_page_know_the_flags() {
     let page = run(&["man"]);
     assert!(page.stdout.contains(".TH jackfield 1"), "{}", page.stdout);
     assert!(page.stdout.contains("hook\\-concurrency"));
+    // The subcommands have no pages of their own, so theirs stands here.
+    for below in
+        ["jackfield check", "\\-\\-print", "jackfield events", "\\-\\-json", "SHELL", ".SH EXIT STATUS"]
+    {
+        assert!(page.stdout.contains(below), "{below}: {}", page.stdout);
+    }
+    assert!(!page.stdout.contains("\\-events(1)"), "{}", page.stdout);
 }
