@@ -25,7 +25,12 @@ impl Log {
 
     /// Waits until the text stands in the log.
     pub(crate) async fn has(&self, text: &str) {
-        while !self.text().contains(text) {
+        self.has_times(text, 1).await;
+    }
+
+    /// Waits until the text stands there so many times.
+    pub(crate) async fn has_times(&self, text: &str, times: usize) {
+        while self.text().matches(text).count() < times {
             jackfield_runtime::clock::sleep(std::time::Duration::from_millis(5)).await;
         }
     }

@@ -178,15 +178,23 @@ async fn a_question_is_answered_at_its_deadline_and_the_program_is_ended_with_it
 
 #[tokio::test]
 async fn programs_that_are_slow_to_end_keep_their_place_until_they_have_ended() {
+    let log = Log::start();
     let host = host().await;
-    let transport =
-        run(RunConfig { max_programs: 2, ..sh("trap '' TERM; while :; do sleep 1; done") }, &host).unwrap();
+    let script = "trap '' TERM; echo ready >&2; while :; do sleep 1; done";
+    let transport = run(RunConfig { max_programs: 2, ..sh(script) }, &host).unwrap();
     let short = || async { outcome(&transport.call(within(question(), SHORT)).await) };
-    let two = tokio::join!(short(), short());
-    assert_eq!((two.0, two.1), (Outcome::Timeout, Outcome::Timeout));
-    assert_eq!(short().await, Outcome::Overload, "both are still there");
+    {
+        let two = async { tokio::join!(transport.call(question()), transport.call(question())) };
+        tokio::pin!(two);
+        tokio::select! {
+            _ = &mut two => panic!("they never end"),
+            () = log.has_times("ready", 2) => {}
+        }
+    }
+    assert_eq!(short().await, Outcome::Overload, "nobody waits for them any more, but both are still there");
     transport.drain(jackfield_runtime::clock::now().after(crate::LONG)).await;
     assert_eq!(short().await, Outcome::Timeout, "both are gone");
+    transport.drain(jackfield_runtime::clock::now().after(crate::LONG)).await;
 }
 
 #[tokio::test]
