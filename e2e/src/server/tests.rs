@@ -4,11 +4,11 @@ use super::*;
 
 /// Behaves like the server as far as the kit looks; `$end` runs at SIGTERM.
 const DOUBLE: &str = r#"#!/bin/sh
+trap "$END" TERM
 echo '{"level":"INFO","fields":{"message":"Listening","proto":"http","addr":"127.0.0.1:1"}}' >&2
 echo '{"level":"INFO","fields":{"message":"Listening","proto":"rtmp","addr":"127.0.0.1:2"}}' >&2
 echo '{"type":"publish_start","stream_key":"live/a"}'
 echo "{\"level\":\"INFO\",\"message\":\"Arguments\",\"all\":\"$*\",\"home\":\"$SHOW\"}" >&2
-trap "$END" TERM
 while :; do sleep 0.01; done
 "#;
 
