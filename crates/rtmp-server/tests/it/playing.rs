@@ -263,3 +263,21 @@ async fn sound_from_before_a_players_first_key_frame_is_left_out_and_the_rest_ke
     let stamps: Vec<(TrackKind, i64)> = got.iter().map(|(kind, timestamp, _)| (*kind, *timestamp)).collect();
     assert_eq!(stamps, [(TrackKind::Video, 0), (TrackKind::Audio, 20), (TrackKind::Video, 40)]);
 }
+
+#[tokio::test]
+async fn a_stream_of_data_alone_is_played() {
+    let server = Server::start();
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    let (mut player, _) = Client::playing(server.addr(), "show").await;
+    // AMF0: the name "onCue" and a number.
+    let cue = |number: u8| [b"\x02\0\x05onCue\0@\0\0\0\0\0\0".as_slice(), &[number]].concat();
+    let sent: Vec<_> = (0..4u8).map(|n| (TrackKind::Data, u32::from(n) * 100, cue(n))).collect();
+    publisher.send(stream, &sent).await;
+    let got = player.messages(4).await;
+    assert!(got.iter().zip(&sent).all(|(got, sent)| got.2 == sent.2), "{got:?}");
+    server.events.first("play_start").await;
+    publisher.session.notify(0, "FCUnpublish", &["show".into()]);
+    publisher.flush().await;
+    let stop = server.events.first("publish_stop").await;
+    assert_eq!(stop.data("reason"), "unpublish");
+}
