@@ -36,6 +36,7 @@
 //!     class: FrameClass::Inter,
 //!     dts: MediaTime::from_ms(0),
 //!     pts: MediaTime::from_ms(0),
+//!     offset_nanos: 0,
 //!     payload: Bytes::from_static(b"sound"),
 //!     origin: None,
 //! };

@@ -6,9 +6,12 @@ use bytes::Bytes;
 /// What a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameClass {
-    /// Codec configuration (AVC or AAC sequence header) or stream metadata (`onMetaData`): kept, and
-    /// given to every later subscriber before its first media.
+    /// Codec configuration (sequence header) or stream metadata (`onMetaData`): kept, and given to every
+    /// later subscriber before its first media.
     Config,
+    /// What is to be known of a track beside its configuration (enhanced RTMP v2: colour volume, order of
+    /// channels): kept and given like a configuration, but a change of it ends no group of pictures.
+    TrackMetadata,
     /// An access unit from which decoding can start. Every audio access unit is `Inter`; a stream
     /// without video may be entered anywhere.
     Keyframe,
@@ -32,6 +35,21 @@ pub struct Origin {
     pub format: Format,
     /// The whole message body; [`Frame::payload`] is a slice of it.
     pub body: Bytes,
+    /// Which of the body's frames this is.
+    pub part: Part,
+}
+
+/// Place of a frame in a body that may hold frames of several tracks (enhanced RTMP v2, "Multitrack").
+/// They follow one another, so that who passes bodies on sends that of the first and leaves out the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Part {
+    /// The body holds nothing else.
+    #[default]
+    Sole,
+    /// Others follow it.
+    First,
+    /// It follows another one of the same body.
+    Rest,
 }
 
 /// One access unit of one track. Cloning it copies no payload.
@@ -47,6 +65,8 @@ pub struct Frame {
     pub dts: MediaTime,
     /// When it is shown; equal to `dts` for audio and data.
     pub pts: MediaTime,
+    /// What is to be added to `pts`, in nanoseconds: 0 to 999,999 (enhanced RTMP v2, `TimestampOffsetNano`).
+    pub offset_nanos: u32,
     /// The access unit without framing (AVC: length-prefixed NAL units; AAC: a raw data block).
     pub payload: Bytes,
     /// The publisher's own framing, where there is one.
@@ -54,10 +74,14 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Bytes that holding this frame keeps in memory.
+    /// Bytes that holding this frame keeps in memory. A body that several frames share counts for the first.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.origin.as_ref().map_or(self.payload.len(), |origin| origin.body.len())
+        match &self.origin {
+            None => self.payload.len(),
+            Some(Origin { part: Part::Rest, .. }) => 0,
+            Some(origin) => origin.body.len(),
+        }
     }
 
     /// Whether decoding of a video track can start here.

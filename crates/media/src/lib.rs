@@ -22,7 +22,7 @@ mod text;
 mod time;
 mod track;
 
-pub use frame::{Format, Frame, FrameClass, Origin};
+pub use frame::{Format, Frame, FrameClass, Origin, Part};
 pub use ids::{ConnId, Epoch, SessionId, TrackId};
 pub use key::{KeyError, StreamKey};
 pub use text::Text;

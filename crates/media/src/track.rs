@@ -38,9 +38,31 @@ impl fmt::Display for TrackKind {
 pub enum Codec {
     /// ITU-T H.264, ISO/IEC 14496-10.
     H264,
+    /// ITU-T H.265, ISO/IEC 23008-2.
+    Hevc,
+    /// ITU-T H.266, ISO/IEC 23090-3.
+    Vvc,
+    /// AV1 of the Alliance for Open Media.
+    Av1,
+    /// VP8, RFC 6386.
+    Vp8,
+    /// VP9.
+    Vp9,
     /// ISO/IEC 14496-3 audio.
     Aac,
-    /// Any other codec, by the name of its registry (`h263`, `vp6`, `mp3`, `speex`, `unknown-11`, …).
+    /// Opus, RFC 6716.
+    Opus,
+    /// FLAC, RFC 9639.
+    Flac,
+    /// Dolby AC-3, ETSI TS 102 366.
+    Ac3,
+    /// Dolby E-AC-3, ETSI TS 102 366 annex E.
+    Eac3,
+    /// MPEG-1 and 2 audio layer III, ISO/IEC 11172-3 and 13818-3.
+    Mp3,
+    /// A codec that enhanced RTMP names by a FourCC that nobody knows here.
+    FourCc([u8; 4]),
+    /// Any other codec, by the name of its registry (`h263`, `vp6`, `speex`, `unknown-11`, …).
     Other(&'static str),
 }
 
@@ -50,7 +72,18 @@ impl Codec {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::H264 => "h264",
+            Self::Hevc => "hevc",
+            Self::Vvc => "vvc",
+            Self::Av1 => "av1",
+            Self::Vp8 => "vp8",
+            Self::Vp9 => "vp9",
             Self::Aac => "aac",
+            Self::Opus => "opus",
+            Self::Flac => "flac",
+            Self::Ac3 => "ac3",
+            Self::Eac3 => "eac3",
+            Self::Mp3 => "mp3",
+            Self::FourCc(_) => "unknown",
             Self::Other(name) => name,
         }
     }

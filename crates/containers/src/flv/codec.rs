@@ -37,7 +37,7 @@ pub(super) fn of_video(id: u8) -> Codec {
         6 => Codec::Other("screen2"),
         7 => Codec::H264,
         // In no specification, but what encoders sent before there was enhanced RTMP.
-        12 => Codec::Other("hevc"),
+        12 => Codec::Hevc,
         other => unknown(other),
     }
 }
@@ -47,7 +47,7 @@ pub(super) fn of_audio(id: u8) -> Codec {
     match id {
         0 => Codec::Other("pcm"),
         1 => Codec::Other("adpcm"),
-        2 | 14 => Codec::Other("mp3"),
+        2 | 14 => Codec::Mp3,
         3 => Codec::Other("pcm-le"),
         4..=6 => Codec::Other("nellymoser"),
         7 => Codec::Other("pcma"),
@@ -63,17 +63,17 @@ pub(super) fn of_audio(id: u8) -> Codec {
 pub(super) fn of_four_cc(kind: TrackKind, four_cc: [u8; 4]) -> Codec {
     match (kind, &four_cc) {
         (TrackKind::Video, b"avc1") => Codec::H264,
-        (TrackKind::Video, b"hvc1") => Codec::Other("hevc"),
-        (TrackKind::Video, b"vvc1") => Codec::Other("vvc"),
-        (TrackKind::Video, b"av01") => Codec::Other("av1"),
-        (TrackKind::Video, b"vp08") => Codec::Other("vp8"),
-        (TrackKind::Video, b"vp09") => Codec::Other("vp9"),
+        (TrackKind::Video, b"hvc1") => Codec::Hevc,
+        (TrackKind::Video, b"vvc1") => Codec::Vvc,
+        (TrackKind::Video, b"av01") => Codec::Av1,
+        (TrackKind::Video, b"vp08") => Codec::Vp8,
+        (TrackKind::Video, b"vp09") => Codec::Vp9,
         (TrackKind::Audio, b"mp4a") => Codec::Aac,
-        (TrackKind::Audio, b"Opus") => Codec::Other("opus"),
-        (TrackKind::Audio, b"fLaC") => Codec::Other("flac"),
-        (TrackKind::Audio, b"ac-3") => Codec::Other("ac3"),
-        (TrackKind::Audio, b"ec-3") => Codec::Other("eac3"),
-        (TrackKind::Audio, b".mp3") => Codec::Other("mp3"),
-        _ => Codec::Other("unknown"),
+        (TrackKind::Audio, b"Opus") => Codec::Opus,
+        (TrackKind::Audio, b"fLaC") => Codec::Flac,
+        (TrackKind::Audio, b"ac-3") => Codec::Ac3,
+        (TrackKind::Audio, b"ec-3") => Codec::Eac3,
+        (TrackKind::Audio, b".mp3") => Codec::Mp3,
+        _ => Codec::FourCc(four_cc),
     }
 }

@@ -3,7 +3,7 @@
 use super::{FlvError, audio, video};
 use bytes::Bytes;
 use jackfield_media::codec::{aac, avc};
-use jackfield_media::{Codec, Format, Frame, FrameClass, MediaTime, Origin, Track, TrackId, TrackKind};
+use jackfield_media::{Codec, Format, Frame, FrameClass, MediaTime, Origin, Part, Track, TrackId, TrackKind};
 
 /// Tracks of one publisher that are told apart. More than that pass through without being described:
 /// a bound on what a publisher can make us remember.
@@ -62,7 +62,8 @@ impl Unpacker {
             dts: MediaTime::from_ms(dts_ms),
             pts: MediaTime::from_ms(dts_ms.saturating_add(i64::from(head.composition_ms))),
             payload,
-            origin: Some(Origin { format: Format::Flv, body }),
+            offset_nanos: 0,
+            origin: Some(Origin { format: Format::Flv, body, part: Part::Sole }),
         };
         let track = self.describe(&head, &frame);
         Ok((frame, track))
@@ -79,7 +80,8 @@ impl Unpacker {
             dts: MediaTime::from_ms(dts_ms),
             pts: MediaTime::from_ms(dts_ms),
             payload: body.clone(),
-            origin: Some(Origin { format: Format::Flv, body }),
+            offset_nanos: 0,
+            origin: Some(Origin { format: Format::Flv, body, part: Part::Sole }),
         }
     }
 
@@ -131,7 +133,7 @@ fn described(frame: &Frame, head: &Head, config: Bytes) -> Track {
                 aac.describe(&mut track);
             }
         }
-        Codec::Other(_) => {}
+        _ => {}
     }
     // A copy, so that a few bytes of configuration do not hold a whole read buffer for the session.
     track.config = Bytes::copy_from_slice(&config);

@@ -38,7 +38,7 @@ fn classic(first: u8, rest: &[u8]) -> Option<Head> {
     let (frame_type, id) = (first >> 4, first & 0x0f);
     let codec = codec::of_video(id);
     let plain = Head { codec, class: class(frame_type), track: 0, length: 1, composition_ms: 0, sound: None };
-    let packaged_like_avc = matches!(codec, Codec::H264 | Codec::Other("hevc"));
+    let packaged_like_avc = matches!(codec, Codec::H264 | Codec::Hevc);
     if !packaged_like_avc || frame_type == COMMAND {
         return Some(plain);
     }

@@ -58,7 +58,9 @@ impl Timeline {
         let (out_ms, placed) = match frame.class {
             FrameClass::Keyframe | FrameClass::Inter => self.place_media(now, frame.track, sent_ms),
             // Often stamped 0 whatever the time is: stands beside the media, and does not move it.
-            FrameClass::Config | FrameClass::Signal => (self.beside(frame.track, sent_ms), Placed::AsSent),
+            FrameClass::Config | FrameClass::TrackMetadata | FrameClass::Signal => {
+                (self.beside(frame.track, sent_ms), Placed::AsSent)
+            }
         };
         let shift = out_ms.saturating_sub(sent_ms);
         if shift != 0 {

@@ -317,7 +317,7 @@ fn frame(kind: TrackKind, class: FrameClass, ms: i64, payload: &'static [u8]) ->
     };
     let payload = Bytes::from_static(payload);
     let dts = MediaTime::from_ms(ms);
-    Frame { track, kind, class, dts, pts: dts, payload, origin: None }
+    Frame { track, kind, class, dts, pts: dts, offset_nanos: 0, payload, origin: None }
 }
 
 /// A key frame of 100 bytes.

@@ -14,6 +14,7 @@ fn frame(track: TrackId, ms: i64) -> Frame {
         class: FrameClass::Inter,
         dts: MediaTime::from_ms(ms),
         pts: MediaTime::from_ms(ms - 10),
+        offset_nanos: 0,
         payload: Bytes::new(),
         origin: None,
     }
