@@ -15,7 +15,7 @@ CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: ## Install what is missing to build and test (Debian packages, test runner)
+setup: ## Install what is missing to build and test (Debian packages, test runner, a newer ffmpeg)
 	@scripts/setup test
 
 build: ## Build the server: target/release/jackfield
@@ -33,7 +33,7 @@ test: ## Everything CI checks
 
 test-all: export E2E_ALL = 1
 test-all: ## As test, with every cell of every table; writes docs/test-matrix.md
-	@scripts/setup test
+	@scripts/setup test-all
 	@scripts/check $(CHECKS) matrix
 
 bench: ## Measure against nginx-rtmp in one run; writes docs/performance.md
