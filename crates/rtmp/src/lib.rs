@@ -44,6 +44,7 @@
 //! What it does not do: AMF3, RTMPE, RTMPT, shared objects, recorded streams; it looks into no codec.
 
 pub mod amf;
+mod capabilities;
 pub mod chunk;
 mod client;
 mod error;
@@ -54,6 +55,7 @@ mod packet;
 mod session;
 pub mod url;
 
+pub use capabilities::Capabilities;
 pub use client::{ClientConfig, ClientEvent, ClientSession};
 pub use error::{Error, Fault};
 pub use input::Input;

@@ -25,10 +25,11 @@ pub use status::{Level, Status};
 
 pub(crate) use unwrap::Unwrap;
 
+use crate::amf::Value;
 use crate::chunk::{ChunkReader, HeaderForm, RawMessage};
 use crate::handshake::ServerHandshake;
 use crate::message::{Aggregate, Message, MessageLimits, Outbox};
-use crate::{Error, Input};
+use crate::{Capabilities, Error, Input};
 use bytes::Bytes;
 use jackfield_media::{Mono, Text};
 use pulse::Pulse;
@@ -64,6 +65,7 @@ pub struct ServerSession {
     counters: Counters,
     app: Text,
     connect_query: Text,
+    capabilities: Capabilities,
     /// The name of the last FCPublish, until its success message was sent.
     announced: Option<String>,
     /// The name of the last FCSubscribe, likewise.
@@ -112,6 +114,7 @@ impl ServerSession {
             counters: Counters::default(),
             app: Text::default(),
             connect_query: Text::default(),
+            capabilities: Capabilities::default(),
             announced: None,
             subscribed: None,
             config,
@@ -228,6 +231,26 @@ impl ServerSession {
             Status::note(status::CONNECT_CLOSED, description).write(&mut self.outbox, 0);
         }
         self.finish(Error::Closed);
+    }
+
+    /// Asks the client to connect anew, here or, if a URL is given, there (Enhanced RTMP v2, "Reconnect
+    /// Request"). The session goes on; who asks decides when to [`close`](Self::close) it. Nothing is
+    /// written to a client that did not announce that it heeds this.
+    pub fn request_reconnect(&mut self, tc_url: Option<&str>, description: &str) {
+        if matches!(self.phase, Phase::Connected) && self.capabilities.takes_reconnect() {
+            let status = Status::note(status::RECONNECT_REQUEST, description);
+            let mut object = status.to_object();
+            if let Some(url) = tc_url {
+                object.push("tcUrl".to_owned(), url.into());
+            }
+            self.outbox.command(0, "onStatus", 0.0, &[Value::Null, object.into()]);
+        }
+    }
+
+    /// What the client told in `connect` that it can take.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     /// What was left out of account.

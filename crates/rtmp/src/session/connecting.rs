@@ -3,11 +3,11 @@
 use super::event::{Connect, Event};
 use super::status::{self, Status};
 use super::{Phase, ServerSession, Step, Withdrawn};
-use crate::Error;
 use crate::amf::{Object, Value};
 use crate::handshake::Progress;
 use crate::message::{BandwidthLimit, Command};
 use crate::url::{self, NameError};
+use crate::{Capabilities, Error};
 use jackfield_media::{StreamKey, Text};
 
 /// What clients look at to tell what a server can do. The number is that of the Flash Media Server that
@@ -39,6 +39,7 @@ impl ServerSession {
             Ok(connect) => {
                 self.app = connect.app.clone();
                 self.connect_query = connect.query.clone();
+                self.capabilities = connect.capabilities;
                 self.phase = Phase::Connecting { transaction: command.transaction };
                 self.events.push_back(Event::Connect(Box::new(connect)));
                 Ok(())
@@ -64,8 +65,12 @@ impl ServerSession {
         self.outbox.window_ack_size(window);
         self.outbox.set_peer_bandwidth(window, BandwidthLimit::Dynamic);
         self.outbox.set_chunk_size(self.chunk_size());
-        let properties =
+        let mut properties =
             Object::new().with("fmsVer", FMS_VERSION).with("capabilities", CAPABILITIES).with("mode", 1.0);
+        // Clients that announced nothing see what they have always seen.
+        if self.capabilities.is_enhanced() {
+            Capabilities::announce_forwarder(&mut properties);
+        }
         let status = Status::note(status::CONNECT_SUCCESS, "Connection succeeded.");
         let answer = status.to_object().with("objectEncoding", 0.0);
         self.outbox.command(0, "_result", transaction, &[properties.into(), answer.into()]);
@@ -113,6 +118,7 @@ fn parse_connect(object: &Object) -> Result<Connect, NameError> {
         swf_url: text("swfUrl")?,
         flash_ver: text("flashVer")?,
         object_encoding: if encoding == Some(3.0) { 3 } else { 0 },
+        capabilities: Capabilities::parse(object),
         properties: object.clone(),
         tc_url,
     })

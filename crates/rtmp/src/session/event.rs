@@ -2,7 +2,7 @@
 
 use crate::amf::Object;
 use crate::handshake::HandshakeKind;
-use crate::{Error, session::Status};
+use crate::{Capabilities, Error, session::Status};
 use bytes::Bytes;
 use jackfield_media::{StreamKey, Text, TrackKind};
 use std::time::Duration;
@@ -126,6 +126,8 @@ pub struct Connect {
     pub flash_ver: Text,
     /// 0 (AMF0) or 3 (AMF3) as asked for; the answer is always 0.
     pub object_encoding: u8,
+    /// What it can take; [`Capabilities::has_announced`] says whether it told.
+    pub capabilities: Capabilities,
     /// All properties, for what is not listed here.
     pub properties: Object,
 }

@@ -11,6 +11,8 @@ pub const CONNECT_SUCCESS: &str = "NetConnection.Connect.Success";
 pub const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";
 /// The server closes the connection.
 pub const CONNECT_CLOSED: &str = "NetConnection.Connect.Closed";
+/// The client should connect anew (Enhanced RTMP v2).
+pub const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
 /// A command failed or is not known.
 pub const CALL_FAILED: &str = "NetConnection.Call.Failed";
 /// The publisher may send.

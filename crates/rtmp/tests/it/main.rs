@@ -11,6 +11,8 @@ mod link;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod negotiation;
+#[cfg(test)]
 mod publish_and_play;
 #[cfg(test)]
 mod questions;

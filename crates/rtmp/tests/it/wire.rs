@@ -123,6 +123,12 @@ impl Wire {
         (writes.len(), messages.into_iter().map(describe).collect())
     }
 
+    /// Sends all, and returns the commands that came back.
+    pub(crate) fn exchange_commands(&mut self) -> Vec<Command> {
+        let command = |message| if let Message::Command(command) = message { Some(command) } else { None };
+        self.exchange_raw().1.into_iter().filter_map(command).collect()
+    }
+
     /// Sends all, and tells what came back.
     pub(crate) fn exchange(&mut self) -> Vec<String> {
         self.exchange_writes().1
