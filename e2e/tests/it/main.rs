@@ -6,6 +6,7 @@ mod equality;
 mod examples;
 mod examples_guide;
 mod matrix;
+mod obs;
 mod pairing;
 mod pairing_reload;
 mod usage;
