@@ -1,10 +1,16 @@
 //! The time line that viewers see: it goes on, whatever the publisher's time stamps do.
 //!
 //! Every track has an offset from the publisher's time to the viewers'. As long as a publisher's time
-//! stamps go on as time does, offsets stay, and nothing is changed. When one jumps, wraps or goes back,
-//! its track gets another offset: that of another track if this puts it where the stream is (both
-//! jumped, and sound and pictures stay together), else one that goes on from the newest frame. A new
-//! publish session begins where the former left off. `pts - dts` is never changed, negative or not.
+//! stamps go on as time does, offsets stay, and nothing is changed: tracks whose clocks drift apart keep
+//! their own pace and what distance the publisher gave them. When a time stamp jumps, wraps or goes back,
+//! its track gets another offset, the first of these that puts it where it was:
+//!
+//! 1. its own, moved by half or the whole range of a 32-bit time stamp: it has wrapped, and distances stay;
+//! 2. its own, moved as far as the track that jumped last: sound and pictures stay together;
+//! 3. that of another track, if this puts it where the stream is;
+//! 4. one that goes on from the newest frame.
+//!
+//! A new publish session begins where the former left off. `pts - dts` is never changed, negative or not.
 
 use jackfield_media::{Frame, FrameClass, Mono, TrackId};
 use std::time::Duration;
@@ -13,6 +19,8 @@ use std::time::Duration;
 const JUMP_MS: i64 = 3000;
 /// A step back up to this is rounding or jitter of an encoder: the time stamp is held, not moved.
 const JITTER_MS: i64 = 200;
+/// Where 32-bit time stamps wrap, after 49.7 days; and after 24.8 days those of publishers that count with a sign.
+const WRAPS_MS: [i64; 2] = [1 << 32, 1 << 31];
 
 /// Whether a time stamp had to be repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +34,8 @@ pub(super) enum Placed {
 pub(super) struct Timeline {
     tracks: Vec<(TrackId, Clock)>,
     newest: Option<Newest>,
+    /// How far the track that jumped last was moved.
+    last_move_ms: Option<i64>,
     /// Nothing comes before this: the end of the former publish session.
     floor_ms: Option<i64>,
 }
@@ -49,6 +59,7 @@ impl Timeline {
     /// Another publisher, whose time stamps have nothing to do with the former's.
     pub(super) fn new_session(&mut self) {
         self.tracks.clear();
+        self.last_move_ms = None;
         self.floor_ms = self.newest.map(|newest| newest.out_ms);
     }
 
@@ -76,7 +87,10 @@ impl Timeline {
             Some(clock) if clock.goes_on(now, sent_ms) => clock.offset_ms,
             _ => self.new_offset(now, known, sent_ms),
         };
-        let moved = known.is_some_and(|clock| clock.offset_ms != offset_ms);
+        let moved_ms = known.map_or(0, |clock| offset_ms.saturating_sub(clock.offset_ms));
+        if moved_ms != 0 {
+            self.last_move_ms = Some(moved_ms);
+        }
         let free_ms = sent_ms.saturating_add(offset_ms);
         let floor_ms = known.map(|clock| clock.last_out_ms).max(self.floor_ms);
         let out_ms = floor_ms.map_or(free_ms, |floor| free_ms.max(floor));
@@ -90,7 +104,7 @@ impl Timeline {
         if self.newest.is_none_or(|newest| out_ms >= newest.out_ms) {
             self.newest = Some(Newest { out_ms, heard: now });
         }
-        let repaired = moved || misfit || out_ms != free_ms;
+        let repaired = moved_ms != 0 || misfit || out_ms != free_ms;
         (out_ms, if repaired { Placed::Repaired } else { Placed::AsSent })
     }
 
@@ -101,29 +115,39 @@ impl Timeline {
             Some(clock) => clock.last_out_ms.saturating_sub(JITTER_MS),
             None => newest.out_ms.saturating_sub(JUMP_MS),
         };
-        let fits = |offset_ms: &i64| {
+        let is_near = |offset_ms: &i64| {
             let out_ms = sent_ms.saturating_add(*offset_ms);
             out_ms >= earliest_ms && out_ms.saturating_sub(newest.out_ms).abs() <= JUMP_MS
         };
+        let goes_on =
+            |by_ms: &i64| known.is_some_and(|clock| clock.goes_on(now, sent_ms.saturating_add(*by_ms)));
         let own = known.map(|clock| clock.offset_ms);
         let others = self.tracks.iter().map(|(_, clock)| clock.offset_ms);
-        own.into_iter().chain(others).find(fits).unwrap_or_else(|| {
+        let moves = wraps().chain(self.last_move_ms);
+        let moved = known
+            .and_then(|clock| moves.clone().find(goes_on).map(|by_ms| clock.offset_ms.saturating_add(by_ms)));
+        // A track that begins when others have wrapped.
+        let wrapped =
+            others.clone().flat_map(|offset_ms| wraps().map(move |by| offset_ms.saturating_add(by)));
+        let near = || own.into_iter().chain(others).chain(wrapped).find(is_near);
+        moved.or_else(near).unwrap_or_else(|| {
             let pace_ms = millis(now - newest.heard).clamp(1, JUMP_MS);
             newest.out_ms.saturating_add(pace_ms).saturating_sub(sent_ms)
         })
     }
 
-    /// A place for what is no media: by the offset of its own track or another if that is near, else
-    /// where the stream is.
+    /// A place for what is no media: by the offset of its own track if that is near its last frame, but not
+    /// before it; by that of another track if that is near; else where its track, or the stream, is.
     fn beside(&self, track: TrackId, sent_ms: i64) -> i64 {
+        let near = |out_ms: i64, place_ms: i64| out_ms.saturating_sub(place_ms).abs() <= JUMP_MS;
+        if let Some(clock) = self.clock(track) {
+            let out_ms = sent_ms.saturating_add(clock.offset_ms);
+            let last_ms = clock.last_out_ms;
+            return if near(out_ms, last_ms) { out_ms.max(last_ms) } else { last_ms };
+        }
         let Some(newest) = self.newest else { return sent_ms };
-        let own = self.clock(track).map(|clock| clock.offset_ms);
-        let others = self.tracks.iter().map(|(_, clock)| clock.offset_ms);
-        own.into_iter()
-            .chain(others)
-            .map(|offset_ms| sent_ms.saturating_add(offset_ms))
-            .find(|out_ms| out_ms.saturating_sub(newest.out_ms).abs() <= JUMP_MS)
-            .unwrap_or(newest.out_ms)
+        let others = self.tracks.iter().map(|(_, clock)| sent_ms.saturating_add(clock.offset_ms));
+        others.into_iter().find(|out_ms| near(*out_ms, newest.out_ms)).unwrap_or(newest.out_ms)
     }
 
     fn clock(&self, track: TrackId) -> Option<Clock> {
@@ -139,6 +163,11 @@ impl Clock {
         let elapsed_ms = millis(now - self.heard);
         step_ms >= -JITTER_MS && step_ms <= elapsed_ms.saturating_add(JUMP_MS)
     }
+}
+
+/// By how much an offset changes when a time stamp wraps, and when one from before the wrap comes late.
+fn wraps() -> impl Iterator<Item = i64> + Clone {
+    WRAPS_MS.into_iter().flat_map(|wrap_ms| [wrap_ms, -wrap_ms])
 }
 
 fn millis(duration: Duration) -> i64 {

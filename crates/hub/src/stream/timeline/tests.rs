@@ -64,9 +64,103 @@ fn a_jump_goes_on_from_the_newest_frame_and_keeps_the_tracks_together() {
 }
 
 #[test]
-fn a_wrap_goes_on() {
-    let wrap = 1 << 32;
-    fresh(&[(0, V, wrap - 20, wrap - 20), (40, V, 20, wrap + 20), (40, V, 60, wrap + 60)], 1);
+fn a_wrap_goes_on_and_keeps_all_distances() {
+    // Signed time stamps wrap at half the range. How long local time says it took does not count.
+    for wrap in [1 << 32, 1 << 31] {
+        fresh(&[(0, V, wrap - 20, wrap - 20), (33, V, 13, wrap + 13), (7, V, 46, wrap + 46)], 1);
+    }
+}
+
+#[test]
+fn tracks_wrap_each_at_its_own_moment() {
+    for wrap in [1 << 32, 1 << 31] {
+        // Sound ahead of pictures, and a picture from before the wrap that comes late.
+        let steps = [
+            (0, V, wrap - 50, wrap - 50),
+            (0, A, wrap - 6, wrap - 6),
+            (9, A, 17, wrap + 17),
+            (31, V, wrap - 10, wrap - 10),
+            (10, A, 40, wrap + 40),
+            (23, V, 30, wrap + 30),
+            (2, V, wrap - 3, wrap + 30),
+            (30, V, 70, wrap + 70),
+        ];
+        // Two wraps; the late picture is held, and costs a move there and one back.
+        fresh(&steps, 4);
+        // Pictures ahead of sound.
+        let steps = [
+            (0, A, wrap - 60, wrap - 60),
+            (0, V, wrap - 10, wrap - 10),
+            (40, V, 30, wrap + 30),
+            (1, A, wrap - 37, wrap - 37),
+            (40, V, 70, wrap + 70),
+            (1, A, wrap - 14, wrap - 14),
+            (1, A, 9, wrap + 9),
+        ];
+        fresh(&steps, 2);
+    }
+}
+
+#[test]
+fn a_track_that_begins_after_the_others_have_wrapped_stands_beside_them() {
+    let half = 1 << 31;
+    // Still on the near side, and already beyond it.
+    fresh(&[(0, V, half - 10, half - 10), (5, A, 5, half + 5), (35, V, 30, half + 30)], 2);
+    fresh(&[(0, V, half - 10, half - 10), (40, V, 30, half + 30), (5, A, 35, half + 35)], 1);
+}
+
+#[test]
+fn a_stream_may_begin_anywhere() {
+    for start in [1 << 31, (1 << 31) - 1, 1 << 24, (1 << 32) - 1, -40, -(1 << 30)] {
+        fresh(&[(0, V, start, start), (0, A, start + 3, start + 3), (40, V, start + 40, start + 40)], 0);
+    }
+}
+
+#[test]
+fn clocks_that_drift_apart_keep_their_own_pace() {
+    let (mut line, mut clock) = (Timeline::default(), Mono::ZERO);
+    // Ten hours in which the sound card counts 2 % slow: 12 minutes at the end.
+    for number in 0..900_000_i64 {
+        let (video, audio) = (number * 40, number * 40 * 98 / 100);
+        assert_eq!(check(&mut line, &mut clock, &[(40, V, video, video), (0, A, audio, audio)]), 0);
+    }
+    // What belongs to a track stands beside that track.
+    let (video, audio) = (900_000 * 40, 900_000 * 40 * 98 / 100);
+    let mut config = frame(A, audio);
+    config.class = FrameClass::Config;
+    line.place(clock, &mut config);
+    assert_eq!(config.dts.as_ms(), audio);
+    // A jump moves both alike: what they have drifted apart stays.
+    let far = 50_000_000;
+    let (seen_video, moved) = (video + 37 - 40, 37 - 40 - far);
+    let steps = [
+        (37, V, video + far, seen_video),
+        (3, A, audio + far, audio + far + moved),
+        (37, V, video + far + 40, seen_video + 40),
+    ];
+    assert_eq!(check(&mut line, &mut clock, &steps), 2);
+}
+
+#[test]
+fn jumps_back_and_forth_leave_tracks_together_and_cost_a_repair_each() {
+    let (mut line, mut clock) = (Timeline::default(), Mono::ZERO);
+    let (mut sent, mut repairs) = (0, 0);
+    let mut apart = Vec::new();
+    for number in 0..1000_i64 {
+        if number % 100 == 99 {
+            sent += if number % 200 == 99 { 7_200_000 } else { -7_200_000 };
+        }
+        let (mut video, mut audio) = (frame(V, sent), frame(A, sent - 11));
+        clock = clock.after(Duration::from_millis(40));
+        for frame in [&mut video, &mut audio] {
+            repairs += usize::from(line.place(clock, frame) == Placed::Repaired);
+        }
+        apart.push(video.dts.as_ms() - audio.dts.as_ms());
+        assert_eq!(video.dts.as_ms(), number * 40);
+        sent += 40;
+    }
+    assert!(apart.iter().all(|&apart| apart == 11));
+    assert_eq!(repairs, 20);
 }
 
 #[test]
@@ -79,6 +173,9 @@ fn small_steps_back_are_held_and_large_ones_moved() {
 fn tracks_with_origins_of_their_own_run_side_by_side() {
     let steps = [(0, V, 0, 0), (20, A, 9_000_000, 20), (20, V, 40, 40), (20, A, 9_000_040, 60)];
     fresh(&steps, 1);
+    // And stay so when both jump by as much.
+    let jumps = [(20, V, 500_000, 80), (20, A, 9_500_000, 9_500_000 - 8_999_980 - 499_920)];
+    fresh(&[&steps[..], &jumps].concat(), 3);
 }
 
 #[test]
