@@ -7,6 +7,7 @@ mod examples;
 mod examples_guide;
 mod matrix;
 mod obs;
+mod other_server;
 mod pairing;
 mod pairing_reload;
 mod usage;
