@@ -1,21 +1,34 @@
-//! The client's side of a connection: [`ClientSession`]. It publishes and plays; deadlines, redirects and
-//! reconnecting are its owner's.
+//! The client's side: [`ClientSession`] speaks the protocol on one connection, [`StreamSession`] publishes or
+//! plays one stream over one connection, with deadlines.
 
+mod answers;
 mod config;
 mod event;
+mod stream;
+mod url;
 
-pub use config::ClientConfig;
+pub use config::{Announce, ClientConfig};
 pub use event::ClientEvent;
+pub use stream::{Awaited, Purpose, StreamConfig, StreamEnd, StreamEvent, StreamOutput, StreamSession};
+pub use url::{Credentials, RtmpUrl, Scheme, UrlError};
 
 use crate::amf::{Object, Value};
 use crate::chunk::{ChunkReader, MessageHeader, RawMessage};
 use crate::handshake::{ClientHandshake, Progress};
-use crate::message::{Aggregate, Command, Message, Outbox, UserControl, chunk_stream, kind};
-use crate::session::{Output, PublishKind, Status, Step, Unwrap};
-use crate::{Error, Input};
+use crate::message::{Aggregate, Message, Outbox, UserControl, chunk_stream, kind};
+use crate::session::{Output, PublishKind, Step, Unwrap};
+use crate::{Capabilities, Error, Input};
 use bytes::Bytes;
 use jackfield_media::TrackKind;
 use std::collections::VecDeque;
+
+/// Replies are handed out at this size even if more input waits, so that they stay bounded.
+const FLUSH_BYTES: usize = 16 << 10;
+/// A server may ask for an acknowledgement every so many bytes, but not more often. Bounds how much a hostile
+/// window makes us write.
+const MIN_WINDOW: u32 = 16 << 10;
+/// Calls whose answer is still to come. A server that answers none makes us forget the oldest.
+const MAX_CALLS: usize = 64;
 
 /// The client's side of a connection, as a state machine without I/O. As with the server's, call
 /// [`poll_output`](Self::poll_output) until it is `None` after each other call.
@@ -52,6 +65,8 @@ enum Phase {
 enum Call {
     Connect,
     CreateStream,
+    /// What is said because others say it: no answer to it means anything.
+    Courtesy,
     Other,
 }
 
@@ -74,16 +89,21 @@ impl ClientSession {
             unwraps: Vec::new(),
             received: 0,
             acknowledged: 0,
-            window: 2_500_000,
+            window: config.window_bytes.max(MIN_WINDOW),
             config,
         }
     }
 
     /// Takes bytes that were read from the socket.
     pub fn handle_input(&mut self, bytes: Bytes) {
-        if !matches!(self.phase, Phase::Closed) {
-            self.received += bytes.len() as u64;
-            self.input.push(bytes);
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        self.received += bytes.len() as u64;
+        self.input.push(bytes);
+        let limit = self.config.limits.chunk.buffered_bytes;
+        if self.input.len() > limit {
+            self.finish(Error::TooMuchInput(limit));
         }
     }
 
@@ -93,12 +113,14 @@ impl ClientSession {
             if let Some(event) = self.events.pop_front() {
                 return Some(Output::Event(event));
             }
+            if self.outbox.len() >= FLUSH_BYTES {
+                break;
+            }
             match self.step() {
                 Ok(Step::Progress) => {}
                 Ok(Step::Idle) => break,
                 Err(error) => {
-                    self.phase = Phase::Closed;
-                    self.end = Some(error);
+                    self.finish(error);
                     break;
                 }
             }
@@ -138,6 +160,12 @@ impl ClientSession {
         let transaction = self.next_transaction(Call::Other);
         self.send_command(message_stream, name, transaction, arguments);
         transaction
+    }
+
+    /// Sends a command whose answer is passed over, whatever it says: `releaseStream`, `FCPublish`.
+    pub fn courtesy(&mut self, name: &str, arguments: &[Value]) {
+        let transaction = self.next_transaction(Call::Courtesy);
+        self.send_command(0, name, transaction, arguments);
     }
 
     /// Sends a command that wants no answer.
@@ -181,6 +209,9 @@ impl ClientSession {
 
     fn next_transaction(&mut self, call: Call) -> f64 {
         self.last_transaction += 1;
+        if self.calls.len() >= MAX_CALLS {
+            self.calls.remove(0);
+        }
         self.calls.push((self.last_transaction, call));
         f64::from(self.last_transaction)
     }
@@ -223,6 +254,9 @@ impl ClientSession {
             .with("app", self.config.app.as_str())
             .with("flashVer", self.config.flash_ver.as_str())
             .with("tcUrl", self.config.tc_url.as_str());
+        if self.config.announce == Announce::Everything {
+            Capabilities::announce_forwarder(&mut object);
+        }
         for (name, value) in self.config.properties.iter() {
             object.push(name.to_owned(), value.clone());
         }
@@ -235,7 +269,7 @@ impl ClientSession {
         match Message::decode(raw, &self.config.limits.message)? {
             Message::SetChunkSize(size) => self.reader.set_chunk_size(size)?,
             Message::Abort(chunk_stream) => self.reader.abort(chunk_stream),
-            Message::WindowAckSize(window) => self.window = window.max(1),
+            Message::WindowAckSize(window) => self.window = window.max(MIN_WINDOW),
             Message::SetPeerBandwidth { window, .. } => self.outbox.window_ack_size(window),
             Message::UserControl(UserControl::PingRequest(number)) => {
                 self.outbox.user_control(UserControl::PingResponse(number));
@@ -253,7 +287,12 @@ impl ClientSession {
 
     fn on_media(&mut self, header: MessageHeader, kind: TrackKind, body: Bytes) {
         let message_stream = header.message_stream;
-        let index = self.unwraps.iter().position(|(id, _)| *id == message_stream).unwrap_or_else(|| {
+        let known = self.unwraps.iter().position(|(id, _)| *id == message_stream);
+        // Bounds what a server can make us remember by media on streams that nobody has asked for.
+        if known.is_none() && self.unwraps.len() >= self.config.limits.message_streams {
+            return;
+        }
+        let index = known.unwrap_or_else(|| {
             self.unwraps.push((message_stream, Unwrap::default()));
             self.unwraps.len() - 1
         });
@@ -264,40 +303,13 @@ impl ClientSession {
         self.events.push_back(ClientEvent::Media { message_stream, kind, timestamp, body });
     }
 
-    fn on_command(&mut self, message_stream: u32, command: Command) {
-        let known = self.calls.iter().position(|(number, _)| f64::from(*number) == command.transaction);
-        let event = match (command.name.as_str(), known) {
-            ("onStatus", _) => {
-                let status = command.argument(0).and_then(Value::as_object).map(Status::from_object);
-                let status = status.unwrap_or_else(|| Status::note("", ""));
-                ClientEvent::Status { message_stream, status }
-            }
-            ("_result", Some(index)) => match self.calls.swap_remove(index).1 {
-                Call::Connect => {
-                    ClientEvent::Connected { properties: command.object().cloned().unwrap_or_default() }
-                }
-                Call::CreateStream => match command.argument(0).and_then(Value::as_number).and_then(to_id) {
-                    Some(message_stream) => ClientEvent::StreamCreated { message_stream },
-                    None => ClientEvent::Failed(Status::error("", "createStream was answered without an id")),
-                },
-                Call::Other => ClientEvent::Answer(command),
-            },
-            ("_error", Some(index)) => {
-                let status = command.argument(0).and_then(Value::as_object).map(Status::from_object);
-                let status = status.unwrap_or_else(|| Status::error("", ""));
-                match self.calls.swap_remove(index).1 {
-                    Call::Connect => ClientEvent::Rejected(status),
-                    _ => ClientEvent::Failed(status),
-                }
-            }
-            _ => ClientEvent::Command { message_stream, command },
-        };
-        self.events.push_back(event);
+    /// Ends the session; what was encoded before is still handed out.
+    fn finish(&mut self, error: Error) {
+        if !matches!(self.phase, Phase::Closed) {
+            self.phase = Phase::Closed;
+            self.input = Input::default();
+            self.aggregate = None;
+            self.end = Some(error);
+        }
     }
-}
-
-/// A message stream id, if the number is one.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-fn to_id(number: f64) -> Option<u32> {
-    (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
 }

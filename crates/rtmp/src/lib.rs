@@ -56,7 +56,10 @@ mod session;
 pub mod url;
 
 pub use capabilities::Capabilities;
-pub use client::{ClientConfig, ClientEvent, ClientSession};
+pub use client::{
+    Announce, Awaited, ClientConfig, ClientEvent, ClientSession, Credentials, Purpose, RtmpUrl, Scheme,
+    StreamConfig, StreamEnd, StreamEvent, StreamOutput, StreamSession, UrlError,
+};
 pub use error::{Error, Fault};
 pub use input::Input;
 pub use packet::{Head, Packet, wire_timestamp};

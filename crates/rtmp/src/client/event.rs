@@ -19,6 +19,18 @@ pub enum ClientEvent {
     },
     /// `connect` was refused.
     Rejected(Status),
+    /// `connect` was refused, and another place told: code 302 in `ex`.
+    Redirected {
+        /// A `tcUrl`, which may be relative. At most 8 KiB, and not looked at otherwise.
+        tc_url: String,
+    },
+    /// The server is about to stop and asks to come again (enhanced RTMP v2, "Reconnect Request").
+    ReconnectRequested {
+        /// As for a redirect; absent for the same place.
+        tc_url: Option<String>,
+        /// For people.
+        description: String,
+    },
     /// `createStream` was answered.
     StreamCreated {
         /// The id of the new message stream.
