@@ -3,6 +3,8 @@
 use crate::flv::Recording;
 use crate::{Program, place};
 use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -64,15 +66,102 @@ pub fn audio_only() -> Result<Clip> {
     )
 }
 
+/// What is in a clip for the tables of codecs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Codecs {
+    /// What every client speaks: [`standard`].
+    H264Aac,
+    /// HEVC by FourCC, with colours (`VideoPacketType::Metadata`), and AAC of the classic form.
+    HevcAac,
+    /// AV1 and Opus. No picture is shown twice (a unit of three bytes that is like others): pictures come in their order.
+    Av1Opus,
+    /// VP9 and FLAC.
+    Vp9Flac,
+    /// H.264 of the classic form, and AC-3, which has no configuration.
+    H264Ac3,
+    /// HEVC with two tracks of AAC; the first is of the classic form.
+    HevcTwoAac,
+    /// H.264 and HEVC, AAC and Opus: the first of each kind is of the classic form, the second a track of its own.
+    TwoByTwo,
+}
+
+impl Codecs {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::H264Aac,
+        Self::HevcAac,
+        Self::Av1Opus,
+        Self::Vp9Flac,
+        Self::H264Ac3,
+        Self::HevcTwoAac,
+        Self::TwoByTwo,
+    ];
+
+    /// 20 seconds of them, as [`standard`] has it: 25 pictures a second, a key frame every second, and noise.
+    ///
+    /// # Errors
+    /// When the newer ffmpeg cannot make it.
+    pub fn clip(self) -> Result<Clip> {
+        const HEVC: &str = "libx265 -preset ultrafast -x265-params log-level=error:scenecut=0";
+        const H264: &str = "libx264 -preset ultrafast -bf 2";
+        let args = match self {
+            Self::H264Aac => return standard(),
+            Self::HevcAac => format!("-c:v {HEVC} -c:a aac"),
+            Self::Av1Opus => {
+                "-c:v libsvtav1 -preset 12 -svtav1-params pred-struct=1:rc=2 -c:a libopus".to_owned()
+            }
+            Self::Vp9Flac => {
+                "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a flac -sample_fmt s16".to_owned()
+            }
+            Self::H264Ac3 => format!("-c:v {H264} -c:a ac3"),
+            Self::HevcTwoAac => format!("-map 0 -map 1 -map 2 -c:v {HEVC} -c:a aac"),
+            Self::TwoByTwo => {
+                let second = HEVC.replace("-preset", "-preset:v:1");
+                let first = "libx264 -preset:v:0 ultrafast -bf:v:0 2";
+                format!(
+                    "-map 0 -map 0 -map 1 -map 2 -c:v:0 {first} -c:v:1 {second} -c:a:0 aac -c:a:1 libopus"
+                )
+            }
+        };
+        let name = self.to_string().replace(' ', "-").to_lowercase();
+        let args =
+            format!("{MORE_SOURCES} {args} -t 20 -g 25 -keyint_min 25 -pix_fmt yuv420p -b:v 300k -b:a 96k");
+        make_with(&place::newer_ffmpeg()?, &name, &args)
+    }
+}
+
+impl fmt::Display for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::H264Aac => "H.264 AAC",
+            Self::HevcAac => "HEVC AAC",
+            Self::Av1Opus => "AV1 Opus",
+            Self::Vp9Flac => "VP9 FLAC",
+            Self::H264Ac3 => "H.264 AC-3",
+            Self::HevcTwoAac => "HEVC AAC AAC",
+            Self::TwoByTwo => "H.264 HEVC AAC Opus",
+        })
+    }
+}
+
+/// Pictures, and two different noises.
+const MORE_SOURCES: &str = "-f lavfi -i testsrc2=size=320x180:rate=25,noise=alls=10:allf=t \
+    -f lavfi -i anoisesrc=sample_rate=48000:amplitude=0.3:seed=1,aformat=channel_layouts=stereo \
+    -f lavfi -i anoisesrc=sample_rate=48000:amplitude=0.3:seed=2,aformat=channel_layouts=stereo";
+
 /// Makes the FLV file `name` with these arguments of ffmpeg (split at white space), unless it is there.
 ///
 /// # Errors
 /// When ffmpeg cannot make it.
 pub fn make(name: &str, args: &str) -> Result<Clip> {
+    make_with(Path::new("ffmpeg"), name, args)
+}
+
+fn make_with(ffmpeg: &Path, name: &str, args: &str) -> Result<Clip> {
     let folder = place::kept("clips")?;
-    // Other arguments are another file, so that no stale one is ever used.
+    // Other arguments, or another program, are another file, so that no stale one is ever used.
     let mut hash = DefaultHasher::new();
-    args.hash(&mut hash);
+    (args, ffmpeg.file_name().unwrap_or_else(|| OsStr::new(""))).hash(&mut hash);
     let path = folder.join(format!("{name}-{:016x}.flv", hash.finish()));
 
     // Tests are processes of their own: the first makes the file, the others wait for it.
@@ -81,8 +170,7 @@ pub fn make(name: &str, args: &str) -> Result<Clip> {
     if !path.exists() {
         let unfinished = path.with_extension("part");
         let words = ["-v", "error", "-nostdin", "-y"].into_iter().chain(args.split_whitespace());
-        let mut ffmpeg =
-            Program::new("ffmpeg").args(words).args(["-f", "flv"]).args([&unfinished]).start()?;
+        let mut ffmpeg = Program::new(ffmpeg).args(words).args(["-f", "flv"]).args([&unfinished]).start()?;
         let status = ffmpeg.wait(Duration::from_secs(60))?;
         ensure!(status.success(), "ffmpeg could not make {name}:{}", ffmpeg.last_words());
         std::fs::rename(&unfinished, &path).context("keeping the clip")?;
@@ -103,5 +191,22 @@ mod tests {
         assert_eq!(video.units.iter().filter(|unit| unit.key).count(), 20);
         assert!(audio.units.len() > 800 && !video.config.is_empty() && !audio.config.is_empty());
         crate::compare(clip.recording(), clip.recording(), 500).unwrap();
+    }
+
+    #[test]
+    fn every_clip_has_its_tracks_and_no_unit_twice() {
+        for codecs in Codecs::ALL {
+            let clip = codecs.clip().unwrap_or_else(|error| panic!("{codecs}: {error:#}"));
+            let recording = clip.recording();
+            let more = match codecs {
+                Codecs::HevcTwoAac => 1,
+                Codecs::TwoByTwo => 2,
+                _ => 0,
+            };
+            assert_eq!((recording.video.units.len(), recording.more.len()), (500, more), "{codecs}");
+            let keys = recording.video.units.iter().filter(|unit| unit.key).count();
+            assert!((20..=22).contains(&keys), "{codecs}: {keys} key frames");
+            crate::compare(recording, recording, 500).unwrap_or_else(|error| panic!("{codecs}: {error:#}"));
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! What a player got: FLV bytes to access units, and the comparison of two recordings.
 //!
-//! Adobe Flash Video File Format 10.1, Annex E. Only what the comparison needs is read: H.264 and AAC tags are access
-//! units of one stream each, told apart from their codec configuration. An access unit is known by a hash of its bytes.
+//! Adobe Flash Video File Format 10.1, Annex E, and the extended tags of enhanced RTMP v2. Only what the comparison needs is
+//! read: which track a tag is of, and whether it is an access unit or a codec configuration. An access unit is known by a
+//! hash of its bytes.
+
+mod headers;
 
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::HashMap;
+use headers::Packet;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,6 +20,8 @@ const ROUNDING_MS: i64 = 5;
 pub struct Unit {
     /// Decoding time stamp, in milliseconds.
     pub dts_ms: u32,
+    /// How much later it is shown than decoded, in milliseconds.
+    pub cts_ms: i32,
     /// Whether decoding can start here. Always true for audio.
     pub key: bool,
     /// Hash of the payload, without the tag's own header.
@@ -25,9 +31,9 @@ pub struct Unit {
 /// One stream of a recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stream {
-    /// The codec id of the tags: 7 is H.264, 10 is AAC (E.4.2.1, E.4.3.1).
-    pub codec: Option<u8>,
-    /// The last codec configuration: `AVCDecoderConfigurationRecord` or `AudioSpecificConfig`.
+    /// The codec id of the tags, 7 is H.264, 10 is AAC (E.4.2.1, E.4.3.1); or their FourCC as a big-endian number.
+    pub codec: Option<u32>,
+    /// The last codec configuration: `AVCDecoderConfigurationRecord`, `AudioSpecificConfig` …
     pub config: Vec<u8>,
     /// Its access units in the order in which they came.
     pub units: Vec<Unit>,
@@ -36,10 +42,12 @@ pub struct Stream {
 /// What was in the tags of an FLV file or stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// The video stream.
+    /// The video stream; with several, that of track 0.
     pub video: Stream,
-    /// The audio stream.
+    /// The audio stream; with several, that of track 0.
     pub audio: Stream,
+    /// Further streams of multitrack tags, by kind (`video`, `audio`) and number.
+    pub more: BTreeMap<(&'static str, u8), Stream>,
     /// Bodies of the data tags (`onMetaData` and others), in order.
     pub data: Vec<Vec<u8>>,
 }
@@ -57,51 +65,40 @@ impl Recording {
     }
 
     fn add(&mut self, kind: u8, dts_ms: u32, body: &[u8]) -> Result<()> {
-        // An empty tag is legal, and says nothing.
-        let Some(first) = body.first().copied() else { return Ok(()) };
-        match kind {
-            8 => {
-                let codec = first >> 4;
-                let packet = match body.get(1) {
-                    Some(0) if codec == 10 => Packet::Config,
-                    _ => Packet::Unit { dts_ms, key: true },
-                };
-                self.audio.add(codec, packet, body.get(2..).unwrap_or_default());
+        let (name, parts, first) = match kind {
+            8 => ("audio", headers::audio(body)?, &mut self.audio),
+            9 => ("video", headers::video(body)?, &mut self.video),
+            18 => {
+                self.data.push(body.to_vec());
+                return Ok(());
             }
-            9 => {
-                let codec = first & 15;
-                let packet = match body.get(1) {
-                    Some(0) if codec == 7 => Packet::Config,
-                    // The end of a sequence carries no picture.
-                    Some(2) if codec == 7 => return Ok(()),
-                    _ => Packet::Unit { dts_ms, key: first >> 4 == 1 },
-                };
-                self.video.add(codec, packet, body.get(5..).unwrap_or_default());
-            }
-            18 => self.data.push(body.to_vec()),
             _ => bail!("a tag of type {kind}"),
+        };
+        for part in parts {
+            let stream = match part.track {
+                0 => &mut *first,
+                track => self.more.entry((name, track)).or_default(),
+            };
+            match part.packet {
+                // Colours of a second track come as if they were of the first, whose codec may be another.
+                Packet::Other => continue,
+                Packet::Config => stream.config = part.payload.to_vec(),
+                Packet::Unit { key, cts_ms } => {
+                    let mut hash = DefaultHasher::new();
+                    part.payload.hash(&mut hash);
+                    stream.units.push(Unit { dts_ms, cts_ms, key, hash: hash.finish() });
+                }
+            }
+            stream.codec = Some(part.codec);
         }
         Ok(())
     }
-}
 
-/// What a tag of a stream holds.
-enum Packet {
-    Config,
-    Unit { dts_ms: u32, key: bool },
-}
-
-impl Stream {
-    fn add(&mut self, codec: u8, packet: Packet, payload: &[u8]) {
-        self.codec = Some(codec);
-        match packet {
-            Packet::Config => self.config = payload.to_vec(),
-            Packet::Unit { dts_ms, key } => {
-                let mut hash = DefaultHasher::new();
-                payload.hash(&mut hash);
-                self.units.push(Unit { dts_ms, key, hash: hash.finish() });
-            }
-        }
+    /// The streams by name.
+    fn streams(&self) -> impl Iterator<Item = (String, &Stream)> {
+        let first = [("video".to_owned(), &self.video), ("audio".to_owned(), &self.audio)];
+        let more = self.more.iter().map(|((kind, track), stream)| (format!("{kind} {track}"), stream));
+        first.into_iter().chain(more)
     }
 }
 
@@ -175,13 +172,19 @@ pub struct Match {
     pub video: usize,
     /// Audio access units received.
     pub audio: usize,
+    /// How many further tracks came with them.
+    pub more: usize,
     /// Where in the source's video the player began.
     pub first: usize,
 }
 
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} video, {} audio from #{}", self.video, self.audio, self.first)
+        write!(f, "{} video, {} audio", self.video, self.audio)?;
+        if self.more > 0 {
+            write!(f, ", {} more tracks", self.more)?;
+        }
+        write!(f, " from #{}", self.first)
     }
 }
 
@@ -194,15 +197,24 @@ impl fmt::Display for Match {
 /// # Errors
 /// The first difference.
 pub fn compare(source: &Recording, got: &Recording, video: usize) -> Result<Match> {
+    let expected: Vec<_> = source.more.keys().collect();
+    let came: Vec<_> = got.more.keys().collect();
+    ensure!(expected == came, "further tracks are {came:?} instead of {expected:?}");
     let pictures = run("video", &source.video, &got.video)?;
     ensure!(got.video.units.first().is_some_and(|unit| unit.key), "the first picture is no key frame");
     ensure!(got.video.units.len() >= video, "{} pictures, at least {video} expected", got.video.units.len());
-    let sound = run("audio", &source.audio, &got.audio)?;
-    if let Some(sound) = sound.shift.filter(|_| pictures.shift.is_some()) {
-        let apart = sound - pictures.shift.unwrap_or(sound);
-        ensure!(apart.abs() <= ROUNDING_MS, "sound is {apart} ms off the pictures");
+    for ((name, source), (_, got)) in source.streams().zip(got.streams()).skip(1) {
+        let other = run(&name, source, got)?;
+        if let (Some(first), Some(other)) = (pictures.shift, other.shift) {
+            ensure!((other - first).abs() <= ROUNDING_MS, "{name} is {} ms off the pictures", other - first);
+        }
     }
-    Ok(Match { video: got.video.units.len(), audio: got.audio.units.len(), first: pictures.first })
+    Ok(Match {
+        video: got.video.units.len(),
+        audio: got.audio.units.len(),
+        more: got.more.len(),
+        first: pictures.first,
+    })
 }
 
 struct Run {
@@ -212,7 +224,12 @@ struct Run {
 }
 
 fn run(name: &str, source: &Stream, got: &Stream) -> Result<Run> {
-    ensure!(source.codec == got.codec, "{name}: codec {:?} instead of {:?}", got.codec, source.codec);
+    ensure!(
+        source.codec == got.codec,
+        "{name}: codec {} instead of {}",
+        codec(got.codec),
+        codec(source.codec)
+    );
     ensure!(source.config == got.config, "{name}: another codec configuration");
     let Some(first) = got.units.first() else {
         ensure!(source.units.is_empty(), "no {name} at all");
@@ -240,8 +257,23 @@ fn run(name: &str, source: &Stream, got: &Stream) -> Result<Run> {
         ensure!(unit.key == expect.key, "{name}: #{} lost or gained its key-frame flag", start + at);
         let off = i64::from(unit.dts_ms) - i64::from(expect.dts_ms) - shift;
         ensure!(off.abs() <= ROUNDING_MS, "{name}: the time stamp of #{} is {off} ms off", start + at);
+        let off = unit.cts_ms - expect.cts_ms;
+        ensure!(
+            i64::from(off.abs()) <= ROUNDING_MS,
+            "{name}: the composition time of #{} is {off} ms off",
+            start + at
+        );
     }
     Ok(Run { first: start, shift: Some(shift) })
+}
+
+/// A codec for people.
+fn codec(codec: Option<u32>) -> String {
+    match codec {
+        None => "none".to_owned(),
+        Some(id) if id < 16 => id.to_string(),
+        Some(four_cc) => four_cc.to_be_bytes().escape_ascii().to_string(),
+    }
 }
 
 #[cfg(test)]

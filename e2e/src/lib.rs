@@ -57,7 +57,7 @@ mod program;
 mod server;
 
 pub use clients::{Player, PlayerKind, Publisher, PublisherKind};
-pub use clip::Clip;
+pub use clip::{Clip, Codecs};
 pub use events::{Event, Events};
 pub use flv::{Recording, compare};
 pub use journal::Journal;
@@ -65,7 +65,7 @@ pub use matrix::Matrix;
 pub use node_media_server::NodeMediaServer;
 pub use obs::Obs;
 pub use pairs::check_pairs;
-pub use place::{Scratch, fixture, free_port, hook_fixture, server};
+pub use place::{Scratch, fixture, free_port, hook_fixture, newer_ffmpeg, server};
 pub use process::{Processes, forget_peak, peak_kib, resident_kib, wait_end};
 pub use program::{BytesFn, Finished, Program, Running, Stdout};
 pub use receiver::{Receiver, Reply, Request};

@@ -26,6 +26,16 @@ pub fn server() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A newer ffmpeg than Debian's: one that speaks enhanced RTMP. `scripts/setup test` brings it.
+///
+/// # Errors
+/// When it is not there.
+pub fn newer_ffmpeg() -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/ffmpeg9");
+    path.canonicalize()
+        .with_context(|| format!("{} is not there; `scripts/setup test` brings it", path.display()))
+}
+
 /// A folder for files that are made once and kept, made if need be.
 pub(crate) fn kept(name: &str) -> Result<PathBuf> {
     let folder = build()?.join("e2e").join(name);

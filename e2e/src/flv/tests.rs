@@ -88,7 +88,7 @@ fn a_late_joiner_has_a_run_from_a_key_frame_on() {
     let mut got = clip();
     got.video.units.drain(..5);
     got.audio.units.drain(..4);
-    assert_eq!(compare(&clip(), &got, 5).unwrap(), Match { video: 5, audio: 6, first: 5 });
+    assert_eq!(compare(&clip(), &got, 5).unwrap(), Match { video: 5, audio: 6, more: 0, first: 5 });
     assert!(compare(&clip(), &got, 6).unwrap_err().to_string().contains("at least 6"));
 }
 
@@ -104,9 +104,14 @@ fn every_difference_is_found() {
     differs(|got| got.video.units.retain(|unit| unit.dts_ms != 0), "no key frame");
     differs(|got| got.video.units[5].key = false, "key-frame flag");
     differs(|got| got.video.units[5].dts_ms += 40, "#5 is 40 ms off");
-    differs(|got| got.audio.units.iter_mut().for_each(|unit| unit.dts_ms += 80), "sound is 80 ms off");
+    differs(|got| got.audio.units.iter_mut().for_each(|unit| unit.dts_ms += 80), "audio is 80 ms off");
+    differs(|got| got.video.units[5].cts_ms += 40, "composition time of #5 is 40 ms off");
     differs(|got| got.audio.units.clear(), "no audio at all");
+    differs(
+        |got| drop(got.more.insert(("audio", 1), Stream::default())),
+        "further tracks are [(\"audio\", 1)] instead of []",
+    );
     differs(|got| got.video.config.push(0), "another codec configuration");
-    differs(|got| got.video.codec = Some(12), "codec Some(12)");
+    differs(|got| got.video.codec = Some(12), "codec 12 instead of 7");
     differs(|got| got.video.units[0].hash ^= 1, "the first unit is not");
 }
