@@ -1,6 +1,7 @@
 //! Bad input against the built server. `docs/bad-input.md` says which test stands for which input.
 
 mod flood;
+mod http;
 mod impatient;
 mod lifeline;
 mod names;
@@ -15,14 +16,19 @@ use anyhow::{Context, Result, bail};
 use jackfield_e2e::rtmp::Client;
 use jackfield_e2e::{LogLine, SOON, Server};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
-/// A socket to the server's RTMP port, without a client behind it.
+/// A socket to one of the server's ports, without a client behind it.
 struct Raw(TcpStream);
 
 impl Raw {
+    /// To its RTMP port.
     fn open(server: &Server) -> Result<Self> {
-        let socket = TcpStream::connect_timeout(&server.rtmp(), SOON).context("connecting")?;
+        Self::to(server.rtmp())
+    }
+
+    fn to(address: SocketAddr) -> Result<Self> {
+        let socket = TcpStream::connect_timeout(&address, SOON).context("connecting")?;
         socket.set_read_timeout(Some(SOON))?;
         Ok(Self(socket))
     }
@@ -34,12 +40,18 @@ impl Raw {
 
     /// Reads until the server closes.
     fn wait_closed(&mut self) -> Result<()> {
+        self.read_to_end().map(drop)
+    }
+
+    /// Reads until the server closes, and returns what it said.
+    fn read_to_end(&mut self) -> Result<Vec<u8>> {
+        let mut said = vec![];
         let mut block = vec![0; 16 * 1024];
         loop {
             match self.0.read(&mut block) {
-                Ok(0) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
-                Ok(_) => {}
+                Ok(0) => return Ok(said),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(said),
+                Ok(count) => said.extend_from_slice(block.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => bail!("the server has not closed the connection: {error}"),
             }
@@ -52,6 +64,16 @@ fn a_client_gets_through(server: &Server, name: &str) -> Result<Client> {
     let mut client = Client::connect(server.rtmp(), "live")?;
     client.publish(name).context("a client like any other")?;
     Ok(client)
+}
+
+/// Bytes without pattern.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let bytes = (0..length).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    });
+    bytes.collect()
 }
 
 /// How a call of a hook ended, as the log tells it.

@@ -1,22 +1,12 @@
 //! Who connects and does not speak RTMP, or hardly at all.
 
-use super::{Raw, a_client_gets_through};
+use super::{Raw, a_client_gets_through, noise};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::{LogLine, Receiver, Reply, SOON, Server};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
-
-/// Bytes without pattern.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed | 1;
-    let bytes = (0..length).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    });
-    bytes.collect()
-}
 
 #[test]
 fn who_speaks_no_rtmp_is_closed_warned_of_once_and_no_hook_is_asked() -> Result<()> {
