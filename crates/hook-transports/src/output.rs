@@ -83,8 +83,8 @@ impl OutputLog {
         self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leave_out(&self) {
-        self.allowance().left_out += 1;
+    fn leave_out(&self, lines: usize) {
+        self.allowance().left_out += u64::try_from(lines).unwrap_or(u64::MAX);
     }
 
     fn write(&self, now: Mono, lines: &LoggedLines) -> Fate {
@@ -140,10 +140,9 @@ impl LoggedLines {
             self.append(line);
             if self.finish(now) == Fate::LeftOut {
                 // Nor will the others of this moment be written: they are only counted.
-                while let Some((_, after)) = split_line(rest) {
-                    rest = after;
-                    self.log.leave_out();
-                }
+                let others = rest.iter().filter(|&&byte| byte == b'\n').count();
+                self.log.leave_out(others);
+                rest = rest.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
             }
         }
         self.append(rest);

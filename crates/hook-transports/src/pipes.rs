@@ -67,14 +67,23 @@ pub(crate) enum Kept {
 pub(crate) struct Output {
     /// `None` when it is closed.
     pipe: Option<pipe::Receiver>,
+    flow: Flow,
     lines: LoggedLines,
     keep: Kept,
     kept: Vec<u8>,
 }
 
+/// How much the last read found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Slow,
+    /// As much as was asked for: there is probably more.
+    Fast,
+}
+
 impl Output {
     pub(crate) fn new(pipe: Option<pipe::Receiver>, lines: LoggedLines, keep: Kept) -> Self {
-        Self { pipe, lines, keep, kept: Vec::new() }
+        Self { pipe, flow: Flow::Slow, lines, keep, kept: Vec::new() }
     }
 
     /// Whether an answer is longer than its limit.
@@ -106,7 +115,13 @@ impl Output {
     }
 
     /// Reads a part, or waits for one; for ever when it is closed. Cancel-safe.
+    ///
+    /// Who prints as fast as it is read would never make us wait, and the thread would serve no other task and no
+    /// timer, not even the deadline of that very program: so others have their turn between two full parts.
     pub(crate) async fn read(&mut self) {
+        if self.flow == Flow::Fast {
+            tokio::task::yield_now().await;
+        }
         loop {
             match &self.pipe {
                 Some(pipe) if pipe.readable().await.is_ok() => {}
@@ -127,6 +142,7 @@ impl Output {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(()),
             read => read.unwrap_or_default(),
         };
+        self.flow = if read == chunk.len() { Flow::Fast } else { Flow::Slow };
         self.take(read, &chunk);
         Ok(())
     }
@@ -166,5 +182,28 @@ impl Output {
         if logged {
             self.lines.feed(clock::now(), bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{OutputLog, Secrets, Source};
+    use rustix::pipe::PipeFlags;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    #[tokio::test]
+    async fn a_full_pipe_is_not_read_in_one_turn() {
+        let (ours, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        while rustix::io::write(&theirs, &[b'x'; CHUNK_BYTES]).is_ok() {}
+        let lines = OutputLog::new("h".into()).lines(1, Source::Stdout, Secrets::Untold);
+        let pipe = pipe::Receiver::from_owned_fd(ours).unwrap();
+        let mut output = Output::new(Some(pipe), lines, Kept::Nothing);
+        output.read().await;
+        let next = pin!(output.read()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(next.is_pending(), "the second part was read without letting others go on");
+        output.read().await;
     }
 }

@@ -11,7 +11,7 @@ const TIMEOUT_MS: u64 = 1000;
 /// SIGTERM, two seconds, SIGKILL, and some time to see the end.
 const ENDING_MS: u64 = 2500;
 /// What a busy machine may add until the end of a call is noted.
-const SLACK_MS: u64 = 2000;
+const SLACK_MS: u64 = 500;
 /// What all calls of a test together may take of the server's memory.
 const FLAT_KIB: u64 = 16 * 1024;
 
