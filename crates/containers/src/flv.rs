@@ -1,18 +1,23 @@
 //! FLV: the bodies of audio and video tags, which are RTMP's messages too, and files of tags.
 //!
 //! [`Unpacker`] belongs to one publish session; it remembers which codec each track had, so that a
-//! change is told once; [`pack`] is the way back. [`TagReader`] and the `write_*` functions are for files.
+//! change is told once; [`pack`] is the way back. [`track_id`] and [`track_number`] tell which track a number of
+//! enhanced RTMP stands for. [`TagReader`] and the `write_*` functions are for files.
 
 mod audio;
 mod codec;
+mod enhanced;
 mod file;
+mod head;
 mod pack;
+mod track;
 mod unpack;
 mod video;
 
 pub use file::{Tag, TagReader, write_header, write_tag};
 pub use pack::pack;
-pub use unpack::Unpacker;
+pub use track::{track_id, track_number};
+pub use unpack::{Unpacked, Unpacker};
 
 /// Why a tag or file could not be taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +25,9 @@ pub enum FlvError {
     /// A tag body ends before the fields that its first byte promises.
     #[error("the {0} message is shorter than its head")]
     Short(jackfield_media::TrackKind),
+    /// A multitrack message has more parts than there are numbers of tracks.
+    #[error("the {0} message has too many tracks")]
+    Tracks(jackfield_media::TrackKind),
     /// The file does not begin with `FLV` and version 1.
     #[error("this is no FLV file")]
     NotFlv,

@@ -11,7 +11,7 @@
 //!
 //! let mut unpacker = Unpacker::default();
 //! let body = Bytes::from_static(&[0xaf, 0x00, 0x12, 0x10]);
-//! let (frame, track) = unpacker.unpack(TrackKind::Audio, 0, body).unwrap();
+//! let (frame, track) = unpacker.unpack(TrackKind::Audio, 0, body).unwrap().next().unwrap();
 //! assert_eq!(frame.class, FrameClass::Config);
 //! assert_eq!(track.unwrap().sample_rate, Some(44_100));
 //! ```
@@ -19,9 +19,9 @@
 //! | specification | version | module |
 //! |---|---|---|
 //! | Adobe Flash Video File Format | 10.1, annex E | [`flv`] |
-//! | Enhanced RTMP | v2, the heads of its packets | [`flv`] |
+//! | Enhanced RTMP | v1, v2: the heads of video and audio packets | [`flv`] |
 //!
-//! What it does not do: look into access units, or into enhanced packets beyond the codec's name, the
-//! key frame and the composition time.
+//! What it does not do: look into access units; that is [`jackfield_media::codec`]'s, which is asked for what a
+//! track's configuration tells.
 
 pub mod flv;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jackfield_containers::flv;
 use jackfield_hub::{Packaged, Packager};
-use jackfield_media::{Format, Frame, Track};
+use jackfield_media::{Format, Frame, Origin, Part, Track};
 use jackfield_rtmp::Packet;
 
 /// About what the head of a message adds to its body.
@@ -37,6 +37,8 @@ impl Packager for RtmpPackager {
 /// The message body: the publisher's own, untouched, if it was RTMP or FLV.
 fn body(frame: &Frame, track: Option<&Track>) -> Option<Bytes> {
     match &frame.origin {
+        // The whole message went out with the first of its frames.
+        Some(Origin { format: Format::Flv, part: Part::Rest, .. }) => None,
         Some(origin) if origin.format == Format::Flv => Some(origin.body.clone()),
         _ => flv::pack(frame, track?.codec),
     }

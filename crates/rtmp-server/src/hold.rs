@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jackfield_containers::flv::{FlvError, Unpacker};
 use jackfield_events::EndReason;
 use jackfield_hub::Publisher;
-use jackfield_media::{Frame, FrameClass, Track, TrackKind};
+use jackfield_media::{Frame, FrameClass, Track, TrackId, TrackKind};
 use std::time::Duration;
 
 /// What holding a frame costs beside its bytes.
@@ -28,7 +28,9 @@ pub(crate) struct Batch {
     /// Tracks, each with the index of the frame before which it is told. Few batches have any.
     tracks: Vec<(usize, Track)>,
     bytes: usize,
+    /// Of the first track that had one.
     keyframes: usize,
+    lead: Option<TrackId>,
     /// Time stamps of the first and last access unit in milliseconds.
     span: Option<(i64, i64)>,
 }
@@ -39,22 +41,29 @@ impl Batch {
     /// # Errors
     /// When it is malformed: it is left out.
     pub(crate) fn push(&mut self, timestamp: i64, media: Media) -> Result<(), FlvError> {
-        let (frame, track) = match media {
-            Media::Message(kind, body) => self.unpacker.unpack(kind, timestamp, body)?,
-            Media::Metadata(body) => (Unpacker::data(timestamp, body, FrameClass::Config), None),
-        };
-        self.bytes += frame.held_bytes() + OVERHEAD_BYTES;
-        if frame.class == FrameClass::Keyframe {
-            self.keyframes += 1;
+        let first = self.frames.len();
+        match media {
+            Media::Message(kind, body) => {
+                // A message may have frames of several tracks: all tracks are told before the first of them.
+                for (frame, track) in self.unpacker.unpack(kind, timestamp, body)? {
+                    self.tracks.extend(track.map(|track| (first, track)));
+                    self.frames.push(frame);
+                }
+            }
+            Media::Metadata(body) => {
+                self.frames.push(Unpacker::data(timestamp, body, FrameClass::Config));
+            }
         }
-        if matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter) {
-            let (first, last) = self.span.unwrap_or((timestamp, timestamp));
-            self.span = Some((first, last.max(timestamp)));
+        for frame in self.frames.iter().skip(first) {
+            self.bytes += frame.held_bytes() + OVERHEAD_BYTES;
+            if frame.is_keyframe() && *self.lead.get_or_insert(frame.track) == frame.track {
+                self.keyframes += 1;
+            }
+            if matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter) {
+                let (first, last) = self.span.unwrap_or((timestamp, timestamp));
+                self.span = Some((first, last.max(timestamp)));
+            }
         }
-        if let Some(track) = track {
-            self.tracks.push((self.frames.len(), track));
-        }
-        self.frames.push(frame);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use jackfield_containers::flv::{FlvError, Tag, TagReader, Unpacker, pack};
 use jackfield_fuzz::pieces;
-use jackfield_media::{Codec, FrameClass, TrackKind};
+use jackfield_media::{Codec, Frame, FrameClass, Track, TrackKind};
 use libfuzzer_sys::fuzz_target;
 
 fn read(pattern: u8, file: &[u8]) -> (Vec<Tag>, Option<FlvError>) {
@@ -25,7 +25,13 @@ fn read(pattern: u8, file: &[u8]) -> (Vec<Tag>, Option<FlvError>) {
 }
 
 fn take_apart(unpacker: &mut Unpacker, kind: TrackKind, body: Bytes) {
-    let Ok((frame, track)) = unpacker.unpack(kind, 1000, body.clone()) else { return };
+    let Ok(frames) = unpacker.unpack(kind, 1000, body.clone()) else { return };
+    for (frame, track) in frames {
+        check(kind, &body, &frame, track);
+    }
+}
+
+fn check(kind: TrackKind, body: &Bytes, frame: &Frame, track: Option<Track>) {
     let within = body.as_ptr_range();
     assert!(frame.payload.is_empty() || within.contains(&frame.payload.as_ptr()));
     if let Some(track) = track {
@@ -33,10 +39,11 @@ fn take_apart(unpacker: &mut Unpacker, kind: TrackKind, body: Bytes) {
         assert!(track.width.is_none_or(|width| width > 0));
     }
     for codec in [Codec::H264, Codec::Aac] {
-        let Some(packed) = pack(&frame, codec).filter(|_| frame.class != FrameClass::Signal) else {
+        let Some(packed) = pack(frame, codec).filter(|_| frame.class != FrameClass::Signal) else {
             continue;
         };
-        let (again, _) = Unpacker::default().unpack(kind, 1000, packed).expect("it was made whole");
+        let mut unpacker = Unpacker::default();
+        let (again, _) = unpacker.unpack(kind, 1000, packed).expect("it was made whole").next().unwrap();
         if frame.pts.as_ms() - frame.dts.as_ms() == again.pts.as_ms() - again.dts.as_ms() {
             assert_eq!((again.class, again.payload), (frame.class, frame.payload.clone()));
         } else {

@@ -1,45 +1,35 @@
 //! The heads of audio messages: FLV 10.1 §E.4.2 and enhanced RTMP v2, "Enhanced Audio".
 
 use super::codec;
-use super::unpack::Head;
-use super::video::ExHead;
+use super::enhanced::Modified;
+use super::head::{Message, Share};
 use jackfield_media::{FrameClass, TrackKind};
 
 /// The sound format that says that a FourCC names the codec.
 const EX_HEADER: u8 = 9;
 const AAC: u8 = 10;
-/// Enhanced packet types.
-const SEQUENCE_START: u8 = 0;
-const CODED_FRAMES: u8 = 1;
-const MULTITRACK: u8 = 5;
 
 /// Reads the head; `None` if the body is too short for it.
-pub(super) fn head(body: &[u8]) -> Option<Head> {
-    let (&first, rest) = body.split_first()?;
+pub(super) fn read(body: &[u8]) -> Option<Message> {
+    let &first = body.first()?;
     match first >> 4 {
-        EX_HEADER => enhanced(first, rest),
-        format => classic(format, first, rest),
+        EX_HEADER => Modified::read(first, body)?.message(TrackKind::Audio, FrameClass::Inter, body),
+        format => classic(format, first, body).map(|share| Message::Sole(share.settled())),
     }
 }
 
-fn classic(format: u8, first: u8, rest: &[u8]) -> Option<Head> {
-    let plain = Head {
-        codec: codec::of_audio(format),
-        class: FrameClass::Inter,
-        track: 0,
-        length: 1,
-        composition_ms: 0,
-        sound: sound(format, first),
-    };
+fn classic(format: u8, first: u8, body: &[u8]) -> Option<Share> {
+    let (codec, sound) = (codec::of_audio(format), sound(format, first));
+    let plain = Share { codec, class: FrameClass::Inter, sound, ..Share::signal(1, body) };
     if format != AAC {
         return Some(plain);
     }
-    let class = match rest.first()? {
+    let class = match *body.get(1)? {
         0 => FrameClass::Config,
         1 => FrameClass::Inter,
         _ => FrameClass::Signal,
     };
-    Some(Head { class, length: 2, ..plain })
+    Some(Share { class, payload: 2..body.len(), ..plain })
 }
 
 /// Sample rate and channels as the flags tell them. AAC's are fixed and mean nothing.
@@ -59,22 +49,4 @@ fn sound(format: u8, flags: u8) -> Option<(u32, u32)> {
         7 | 8 | 14 => Some((8_000, channels)),
         _ => Some((rate, channels)),
     }
-}
-
-fn enhanced(first: u8, rest: &[u8]) -> Option<Head> {
-    let ex = ExHead::read(first & 0x0f, rest, MULTITRACK)?;
-    let class = match ex.packet_type {
-        SEQUENCE_START => FrameClass::Config,
-        CODED_FRAMES => FrameClass::Inter,
-        // Sequence end, the order of channels, and what is to come.
-        _ => FrameClass::Signal,
-    };
-    Some(Head {
-        codec: codec::of_four_cc(TrackKind::Audio, ex.four_cc),
-        class,
-        track: ex.track,
-        length: 1 + ex.length,
-        composition_ms: 0,
-        sound: None,
-    })
 }

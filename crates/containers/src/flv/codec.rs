@@ -77,3 +77,28 @@ pub(super) fn of_four_cc(kind: TrackKind, four_cc: [u8; 4]) -> Codec {
         _ => Codec::FourCc(four_cc),
     }
 }
+
+/// The FourCC under which an enhanced packet carries the codec.
+pub(super) fn four_cc(kind: TrackKind, codec: Codec) -> Option<[u8; 4]> {
+    Some(match (kind, codec) {
+        (TrackKind::Video, Codec::H264) => *b"avc1",
+        (TrackKind::Video, Codec::Hevc) => *b"hvc1",
+        (TrackKind::Video, Codec::Vvc) => *b"vvc1",
+        (TrackKind::Video, Codec::Av1) => *b"av01",
+        (TrackKind::Video, Codec::Vp8) => *b"vp08",
+        (TrackKind::Video, Codec::Vp9) => *b"vp09",
+        (TrackKind::Audio, Codec::Aac) => *b"mp4a",
+        (TrackKind::Audio, Codec::Opus) => *b"Opus",
+        (TrackKind::Audio, Codec::Flac) => *b"fLaC",
+        (TrackKind::Audio, Codec::Ac3) => *b"ac-3",
+        (TrackKind::Audio, Codec::Eac3) => *b"ec-3",
+        (TrackKind::Audio, Codec::Mp3) => *b".mp3",
+        (TrackKind::Video | TrackKind::Audio, Codec::FourCc(four_cc)) => four_cc,
+        _ => return None,
+    })
+}
+
+/// Whether enhanced coded frames of this codec have a composition time.
+pub(super) fn has_composition_times(codec: Codec) -> bool {
+    matches!(codec, Codec::H264 | Codec::Hevc | Codec::Vvc)
+}

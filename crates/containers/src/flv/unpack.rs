@@ -1,27 +1,15 @@
-//! From a message body to a frame, and to a track when a codec is first seen or changes.
+//! From a message body to frames, and to a track when a codec is first seen or changes.
 
-use super::{FlvError, audio, video};
+use super::FlvError;
+use super::enhanced::{Filled, Several};
+use super::head::{Message, Share};
+use super::track::track_id;
 use bytes::Bytes;
-use jackfield_media::codec::{aac, avc};
 use jackfield_media::{Codec, Format, Frame, FrameClass, MediaTime, Origin, Part, Track, TrackId, TrackKind};
 
 /// Tracks of one publisher that are told apart. More than that pass through without being described:
 /// a bound on what a publisher can make us remember.
-const MAX_TRACKS: usize = 16;
-
-/// What the head of a message body says.
-pub(super) struct Head {
-    pub(super) codec: Codec,
-    pub(super) class: FrameClass,
-    /// The number that a multitrack packet gives its track; 0 otherwise.
-    pub(super) track: u8,
-    /// Bytes before the payload.
-    pub(super) length: usize,
-    /// `pts - dts` in milliseconds.
-    pub(super) composition_ms: i32,
-    /// What the head tells of the sound: sample rate and channels.
-    pub(super) sound: Option<(u32, u32)>,
-}
+const MAX_TRACKS: usize = 64;
 
 /// Takes the message bodies of one publish session apart.
 #[derive(Debug, Default)]
@@ -32,41 +20,28 @@ pub struct Unpacker {
 
 impl Unpacker {
     /// Takes an audio or video message apart (a data message: see [`Unpacker::data`]). `dts_ms` is its
-    /// time stamp, unwrapped.
+    /// time stamp, unwrapped. A message has one frame; a multitrack message of enhanced RTMP has one for
+    /// each track that has something in it, and [`Origin::part`] tells them apart.
     ///
-    /// The track comes with the message that first tells its codec or changes its configuration: the
-    /// sequence header, or the first message of a codec that has none.
+    /// The track comes with the frame that first tells its codec or changes its configuration: the
+    /// sequence header, or the first frame of a codec that has none.
     ///
     /// # Errors
-    /// [`FlvError::Short`]. The message is worth nothing then; those around it may be sound.
-    pub fn unpack(
-        &mut self,
-        kind: TrackKind,
-        dts_ms: i64,
-        body: Bytes,
-    ) -> Result<(Frame, Option<Track>), FlvError> {
-        let head = match kind {
-            TrackKind::Video => video::head(&body),
-            TrackKind::Audio => audio::head(&body),
-            TrackKind::Data => return Ok((Self::data(dts_ms, body, FrameClass::Inter), None)),
-        }
-        .ok_or(FlvError::Short(kind))?;
-        let id = track_id(kind, head.track);
-        let payload = body.slice(head.length.min(body.len())..);
-        // An access unit without a byte begins no group of pictures.
-        let empty = payload.is_empty() && head.class != FrameClass::Signal;
-        let frame = Frame {
-            track: id,
-            kind,
-            class: if empty { FrameClass::Signal } else { head.class },
-            dts: MediaTime::from_ms(dts_ms),
-            pts: MediaTime::from_ms(dts_ms.saturating_add(i64::from(head.composition_ms))),
-            payload,
-            offset_nanos: 0,
-            origin: Some(Origin { format: Format::Flv, body, part: Part::Sole }),
+    /// [`FlvError::Short`], [`FlvError::Tracks`]. The message is worth nothing then, whatever its first tracks hold;
+    /// those around it may be sound.
+    pub fn unpack(&mut self, kind: TrackKind, dts_ms: i64, body: Bytes) -> Result<Unpacked<'_>, FlvError> {
+        let left = match Message::read(kind, &body)? {
+            Message::Sole(share) => Left::Sole(share),
+            Message::Several(several) => match several.check(&body)? {
+                Filled::None => Left::Sole(Share::signal(several.at, &body)),
+                Filled::One(share) => Left::Sole(share),
+                Filled::Several => {
+                    let at = several.at;
+                    Left::Several { several, at, part: Part::First }
+                }
+            },
         };
-        let track = self.describe(&head, &frame);
-        Ok((frame, track))
+        Ok(Unpacked { unpacker: self, kind, dts_ms, body, left })
     }
 
     /// A data message as a frame of the data track: [`FrameClass::Config`] for `onMetaData`,
@@ -85,26 +60,44 @@ impl Unpacker {
         }
     }
 
+    /// Whose frame this is. An encoder may send what is to be known of a further track without its number;
+    /// the codec tells then that it is not about the first.
+    fn owner(&self, kind: TrackKind, share: &Share) -> TrackId {
+        let told = track_id(kind, share.number);
+        if share.class != FrameClass::TrackMetadata || share.number != 0 {
+            return told;
+        }
+        let same = |track: &&Track| track.kind == kind && track.codec == share.codec;
+        match self.tracks.iter().find(|track| track.id == told) {
+            Some(first) if first.codec != share.codec => {
+                self.tracks.iter().filter(same).map(|track| track.id).min().unwrap_or(told)
+            }
+            _ => told,
+        }
+    }
+
     /// The track, if this frame tells something new of it.
-    fn describe(&mut self, head: &Head, frame: &Frame) -> Option<Track> {
-        let known = self.tracks.iter().position(|track| track.id == frame.track);
-        let former = known.and_then(|at| self.tracks.get(at));
-        let config = match frame.class {
-            FrameClass::Config => frame.payload.clone(),
+    fn describe(&mut self, share: &Share, frame: &Frame) -> Option<Track> {
+        let known = || self.tracks.iter().position(|track| track.id == frame.track);
+        let (at, config) = match frame.class {
+            FrameClass::Config => (known(), frame.payload.clone()),
             // H.264 and AAC say nothing of themselves before their configuration.
-            FrameClass::Keyframe | FrameClass::Inter if !matches!(head.codec, Codec::H264 | Codec::Aac) => {
-                if former.is_some_and(|track| track.codec == head.codec) {
+            FrameClass::Keyframe | FrameClass::Inter if !matches!(share.codec, Codec::H264 | Codec::Aac) => {
+                let at = known();
+                let former = at.and_then(|at| self.tracks.get(at));
+                if former.is_some_and(|track| track.codec == share.codec) {
                     return None;
                 }
-                Bytes::new()
+                (at, Bytes::new())
             }
             _ => return None,
         };
-        if former.is_some_and(|track| track.codec == head.codec && track.config == config) {
+        let former = at.and_then(|at| self.tracks.get(at));
+        if former.is_some_and(|track| track.codec == share.codec && track.config == config) {
             return None;
         }
-        let track = described(frame, head, config);
-        if let Some(former) = known.and_then(|at| self.tracks.get_mut(at)) {
+        let track = described(frame, share, &config);
+        if let Some(former) = at.and_then(|at| self.tracks.get_mut(at)) {
             former.clone_from(&track);
         } else if self.tracks.len() < MAX_TRACKS {
             self.tracks.push(track.clone());
@@ -115,38 +108,79 @@ impl Unpacker {
     }
 }
 
+/// The frames of one message, each with its track if it tells something new of it.
+#[derive(Debug)]
+pub struct Unpacked<'a> {
+    unpacker: &'a mut Unpacker,
+    kind: TrackKind,
+    dts_ms: i64,
+    body: Bytes,
+    left: Left,
+}
+
+#[derive(Debug)]
+enum Left {
+    Sole(Share),
+    Several { several: Several, at: usize, part: Part },
+    Nothing,
+}
+
+impl Left {
+    /// The next share that holds something.
+    fn next(&mut self, body: &[u8]) -> Option<(Share, Part)> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => None,
+            Self::Sole(share) => Some((share, Part::Sole)),
+            Self::Several { several, mut at, part } => {
+                while at < body.len() {
+                    let (share, next) = several.next(at, body)?;
+                    at = next;
+                    if !share.payload.is_empty() {
+                        *self = Self::Several { several, at, part: Part::Rest };
+                        return Some((share, part));
+                    }
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Iterator for Unpacked<'_> {
+    type Item = (Frame, Option<Track>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (share, part) = self.left.next(&self.body)?;
+        // The last frame, which is the only one nearly always, takes the body along.
+        let body = match self.left {
+            Left::Nothing => std::mem::take(&mut self.body),
+            _ => self.body.clone(),
+        };
+        let shown_ms = self.dts_ms.saturating_add(i64::from(share.composition_ms));
+        let frame = Frame {
+            track: self.unpacker.owner(self.kind, &share),
+            kind: self.kind,
+            class: share.class,
+            dts: MediaTime::from_ms(self.dts_ms),
+            pts: MediaTime::from_ms(shown_ms),
+            offset_nanos: share.offset_nanos,
+            payload: body.slice(share.payload.clone()),
+            origin: Some(Origin { format: Format::Flv, body, part }),
+        };
+        let track = self.unpacker.describe(&share, &frame);
+        Some((frame, track))
+    }
+}
+
 /// A track with what its configuration tells. A malformed configuration leaves the codec's name.
-fn described(frame: &Frame, head: &Head, config: Bytes) -> Track {
-    let mut track = Track::bare(frame.track, frame.kind, head.codec);
-    if let Some((sample_rate, channels)) = head.sound {
+fn described(frame: &Frame, share: &Share, config: &[u8]) -> Track {
+    let mut track = Track::bare(frame.track, frame.kind, share.codec);
+    if let Some((sample_rate, channels)) = share.sound {
         track.sample_rate = Some(sample_rate);
         track.channels = Some(channels);
     }
-    match head.codec {
-        Codec::H264 => {
-            if let Ok(avc) = avc::parse(&config) {
-                avc.describe(&mut track);
-            }
-        }
-        Codec::Aac => {
-            if let Ok(aac) = aac::parse(&config) {
-                aac.describe(&mut track);
-            }
-        }
-        _ => {}
-    }
     // A copy, so that a few bytes of configuration do not hold a whole read buffer for the session.
-    track.config = Bytes::copy_from_slice(&config);
+    track.config = Bytes::copy_from_slice(config);
+    jackfield_media::codec::describe(&mut track);
     track
-}
-
-/// Track 0 is the one of classic RTMP; others lie apart by kind.
-fn track_id(kind: TrackKind, number: u8) -> TrackId {
-    match (kind, number) {
-        (TrackKind::Video, 0) => TrackId::VIDEO,
-        (TrackKind::Video, number) => TrackId(0x0100 | u16::from(number)),
-        (TrackKind::Audio, 0) => TrackId::AUDIO,
-        (TrackKind::Audio, number) => TrackId(0x0200 | u16::from(number)),
-        (TrackKind::Data, _) => TrackId::DATA,
-    }
 }
