@@ -2,7 +2,7 @@
 //!
 //! The body is the envelope. For a notice any 2xx is success and the body is not looked at. For a question
 //! the body of a 2xx is the answer (204 and empty: pass), 401 and 403 are a deny whose reason is in the
-//! body if that is JSON; every other status is `handler_error`, redirects too: they are not followed. A
+//! body if that is JSON and comes within a second; every other status is `handler_error`, redirects too: they are not followed. A
 //! request may be sent twice if a kept connection turns out to be dead, so receivers go by `webhook-id`.
 
 mod receive;
@@ -171,7 +171,7 @@ impl Webhook {
         let response = self.client.send(place, self.request(call)).await.map_err(|error| not_sent(&error))?;
         watch.reached_after(response.connect());
         match call.mode {
-            Mode::Notify => receive::of_notice(response).await,
+            Mode::Notify => receive::of_notice(call, response).await,
             Mode::Decide => receive::of_question(call, response).await,
         }
     }

@@ -85,9 +85,10 @@ impl Attempt {
         self.answer(said);
         let Self { shared, flight, .. } = self;
         drop(flight);
-        let Live { _place: place, child, stdout, stderr, .. } = live;
-        // What it left in the background has no place of its own: that is for who writes the program to bound.
-        drop((child, place));
+        let Live { _place: place, child, input, stdout, stderr } = live;
+        // What it left in the background has no place of its own: that is for who writes the program to bound. Nor does it
+        // wait for an input that nobody writes any more.
+        drop((child, input, place));
         tokio::join!(stdout.follow(), stderr.follow());
         if let Some(folder) = folder {
             shared.host.tasks.blocking("hook.folder", move || drop(folder));

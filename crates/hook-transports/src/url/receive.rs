@@ -6,7 +6,7 @@ use crate::reply::{Said, delivered, failure};
 use jackfield_dispatch::Call;
 use jackfield_events::{Answer, Decision};
 use jackfield_hooks::{Outcome, Retry};
-use jackfield_media::UnixTime;
+use jackfield_media::{Mono, UnixTime};
 use jackfield_net::outbound::header::RETRY_AFTER;
 use jackfield_net::outbound::{Response, StatusCode};
 use jackfield_runtime::clock;
@@ -14,9 +14,11 @@ use std::time::Duration;
 
 /// How long the body of a delivered notice is waited for, so that its connection can be kept.
 const REST_OF_NOTICE: Duration = Duration::from_millis(250);
+/// How long the reason of a denial is waited for. It mostly comes with the head.
+const REST_OF_DENIAL: Duration = Duration::from_secs(1);
 
 /// Any 2xx is success.
-pub(super) async fn of_notice(response: Response) -> Said {
+pub(super) async fn of_notice(call: &Call, response: Response) -> Said {
     let status = response.status();
     let retry = match status {
         StatusCode::GONE => Retry::Disable,
@@ -25,7 +27,7 @@ pub(super) async fn of_notice(response: Response) -> Said {
         }
         _ => Retry::Scheduled,
     };
-    let rest = clock::now().after(REST_OF_NOTICE);
+    let rest = rest(call.deadline, clock::now(), REST_OF_NOTICE);
     drop(clock::until(rest, response.body(MAX_ANSWER_BYTES)).await);
     if status.is_success() { Ok(delivered()) } else { Err(bad_status(status, retry)) }
 }
@@ -35,7 +37,9 @@ pub(super) async fn of_question(call: &Call, response: Response) -> Said {
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
         // The status says no; the body can only say why.
-        let body = response.body(MAX_ANSWER_BYTES).await.unwrap_or_default();
+        let rest = rest(call.deadline, clock::now(), REST_OF_DENIAL);
+        let body = clock::until(rest, response.body(MAX_ANSWER_BYTES)).await;
+        let body = body.and_then(Result::ok).unwrap_or_default();
         return Ok(Answer { reason: answer::parse_reason(&body), ..Answer::bare(Decision::Deny) });
     }
     if !status.is_success() {
@@ -43,6 +47,12 @@ pub(super) async fn of_question(call: &Call, response: Response) -> Said {
     }
     let body = response.body(MAX_ANSWER_BYTES).await.map_err(|error| not_sent(&error))?;
     answer::parse(call, &body)
+}
+
+/// Until when the rest of an answer is waited for whose head has said all that counts: well before the deadline of the
+/// call, or a body that does not come would turn a yes or a no into a timeout.
+fn rest(deadline: Mono, now: Mono, longest: Duration) -> Mono {
+    now.after(((deadline - now) / 2).min(longest))
 }
 
 fn bad_status(status: StatusCode, retry: Retry) -> jackfield_hooks::Failure {
@@ -63,6 +73,16 @@ fn retry_after(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_head_has_said_never_waits_for_its_body_until_the_deadline() {
+        let now = Mono::ZERO.after(Duration::from_secs(5));
+        let after = |ms| now.after(Duration::from_millis(ms));
+        assert_eq!(rest(after(10_000), now, REST_OF_NOTICE), after(250));
+        assert_eq!(rest(after(10_000), now, REST_OF_DENIAL), after(1000));
+        assert_eq!(rest(after(200), now, REST_OF_NOTICE), after(100));
+        assert_eq!(rest(Mono::ZERO, now, REST_OF_NOTICE), now);
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

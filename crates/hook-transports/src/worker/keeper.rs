@@ -67,11 +67,17 @@ async fn live(pool: &Arc<Pool>, slot: usize) -> Death {
     tracing::info!(hook = pool.hook.as_str(), pid = worker.pid, "Worker started");
     pool.up(slot, &worker);
     let death = attend(pool, slot, &worker, &mut process).await;
-    match &death {
-        Death::Planned => worker.dismiss(),
-        Death::Failed(_) => process.child.terminate(GRACE),
-    }
-    pool.host.tasks.spawn("hook.worker.end", end(Arc::clone(pool), worker, process));
+    let leave_by = match &death {
+        Death::Planned => {
+            worker.dismiss();
+            Some(pool.end_by().unwrap_or_else(|| clock::now().after(LEAVE)))
+        }
+        Death::Failed(_) => {
+            process.child.terminate(GRACE);
+            None
+        }
+    };
+    pool.host.tasks.spawn("hook.worker.end", end(Arc::clone(pool), worker, process, leave_by));
     death
 }
 
@@ -130,11 +136,10 @@ fn ended(status: ExitStatus) -> Failure {
     failure(Outcome::Crashed, Retry::Scheduled, detail)
 }
 
-/// Waits for a worker that gets no more requests, and makes it end.
-async fn end(pool: Arc<Pool>, worker: Arc<Worker>, process: Process) {
+/// Waits for a worker that gets no more requests, and makes it end: one that may leave by itself by then, the others
+/// were told to already.
+async fn end(pool: Arc<Pool>, worker: Arc<Worker>, process: Process, mut leave_by: Option<Mono>) {
     let Process { _place: place, mut child, mut stderr, folder, flight } = process;
-    let mut told = worker.doom().is_some();
-    let mut leave_by = pool.end_by().unwrap_or_else(|| clock::now().after(LEAVE));
     let mut hurried = pool.end_by().is_some();
     let mut give_up = clock::now().after(GIVE_UP);
     loop {
@@ -143,14 +148,14 @@ async fn end(pool: Arc<Pool>, worker: Arc<Worker>, process: Process) {
             () = stderr.read() => {}
             () = pool.closing.cancelled(), if !hurried => {
                 hurried = true;
-                leave_by = leave_by.min(pool.end_by().unwrap_or(leave_by));
+                leave_by = leave_by.map(|leave_by| leave_by.min(pool.end_by().unwrap_or(leave_by)));
             }
-            () = clock::sleep_until(leave_by), if !told => {
-                told = true;
+            () = clock::sleep_until(leave_by.unwrap_or_default()), if leave_by.is_some() => {
+                leave_by = None;
                 child.terminate(GRACE);
                 give_up = clock::now().after(GIVE_UP);
             }
-            () = clock::sleep_until(give_up), if told => break,
+            () = clock::sleep_until(give_up), if leave_by.is_none() => break,
         }
     }
     drop((child, worker, flight, place));

@@ -192,6 +192,20 @@ async fn silence_and_slow_bytes_are_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_denial_whose_reason_does_not_come_is_still_a_denial() {
+    let mut receiver = Receiver::start().await;
+    let (_host, transport) = hook(UrlConfig::new(&receiver.url())).await;
+    let server = async {
+        let mut exchange = receiver.accept().await;
+        exchange.request().await;
+        exchange.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n{").await;
+        exchange.closed().await;
+    };
+    let (reply, ()) = tokio::join!(transport.call(question()), server);
+    assert_eq!(decision(&reply), Ok(Decision::Deny));
+}
+
+#[tokio::test]
 async fn a_reset_is_a_transport_error() {
     for start in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"] {
         let mut receiver = Receiver::start().await;
