@@ -14,12 +14,21 @@ pub(crate) struct RtmpOutlet {
     packager: Arc<dyn Packager>,
     writer: SocketWriter,
     message_stream: u32,
-    /// What is subtracted from stream time; `None` before the first access unit.
-    base_ms: Option<i64>,
+    base: Base,
     /// Bytes handed to the writer.
     handed: u64,
     /// Kept for its memory.
     heads: Vec<Head>,
+}
+
+/// Where the player's time line begins on the stream's.
+#[derive(Debug, Clone, Copy)]
+enum Base {
+    /// At this time stamp of the stream; `None` before the first access unit.
+    Own(Option<i64>),
+    /// They are the same. What lies before 0 is on the wire what the publisher had there: time stamps that begin beyond
+    /// 2³¹ after a header at 0 are taken for negative ones.
+    Stream,
 }
 
 impl RtmpOutlet {
@@ -29,32 +38,39 @@ impl RtmpOutlet {
         message_stream: u32,
         clock: PlayClock,
     ) -> Self {
-        let base_ms = match clock {
-            PlayClock::Own => None,
-            PlayClock::Stream => Some(0),
+        let base = match clock {
+            PlayClock::Own => Base::Own(None),
+            PlayClock::Stream => Base::Stream,
         };
-        Self { packager, writer, message_stream, base_ms, handed: 0, heads: Vec::new() }
+        Self { packager, writer, message_stream, base, handed: 0, heads: Vec::new() }
     }
 
     /// The player's time line begins with the earliest access unit of its first batch: sound that was sent
     /// after a picture may belong before it.
     fn begin(&mut self, batch: &[Packet]) {
-        if self.base_ms.is_none() {
+        if let Base::Own(base_ms @ None) = &mut self.base {
             let media = batch.iter().filter(|packet| is_media(&packet.frame));
-            self.base_ms = media.map(|packet| packet.frame.dts.as_ms()).min();
+            *base_ms = media.map(|packet| packet.frame.dts.as_ms()).min();
         }
     }
 
     /// Whether the frame belongs on this player's time line: sound from before its beginning does not.
     fn takes(&self, frame: &Frame) -> bool {
-        !is_media(frame) || self.base_ms.is_none_or(|base| frame.dts.as_ms() >= base)
+        match self.base {
+            Base::Own(Some(base_ms)) => !is_media(frame) || frame.dts.as_ms() >= base_ms,
+            Base::Own(None) | Base::Stream => true,
+        }
     }
 
     /// The time stamp on this player's time line, modulo 2³² as the wire has it.
     fn timestamp(&self, frame: &Frame) -> u32 {
         let ms = frame.dts.as_ms();
-        // Configuration that comes before all media has no time of its own.
-        wire_timestamp(ms.saturating_sub(self.base_ms.unwrap_or(ms)).max(0))
+        wire_timestamp(match self.base {
+            Base::Own(Some(base_ms)) => ms.saturating_sub(base_ms).max(0),
+            // Configuration that comes before all media has no time of its own.
+            Base::Own(None) => 0,
+            Base::Stream => ms,
+        })
     }
 }
 
@@ -119,3 +135,6 @@ impl RtmpOutlet {
         self.writer.send(now, Class::Media, pieces);
     }
 }
+
+#[cfg(test)]
+mod tests;
