@@ -1,4 +1,5 @@
-//! AMF0 (Action Message Format 0, Adobe, 2007), whole: every marker is read or refused by name.
+//! AMF0 (Action Message Format 0, Adobe, 2007), whole: every marker is read or refused by name. Values in
+//! AMF3 within it are read too (`amf3`), and become values of AMF0.
 //!
 //! The reader takes nothing that a peer declares for granted: nesting and the number of values are
 //! bounded by [`AmfLimits`], and memory is taken for values that are there, not for counts.
@@ -7,12 +8,12 @@ mod reader;
 mod value;
 mod writer;
 
-pub use reader::{AmfLimits, AmfReader};
+pub use reader::{AmfLimits, AmfReader, Form};
 pub use value::{Object, Value};
 pub use writer::write;
 
 /// Which rule malformed AMF breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AmfError {
     /// A value, or the string that it declares, is longer than what is left.
     #[error("a value reaches beyond its message")]
@@ -23,15 +24,18 @@ pub enum AmfError {
     /// More values than allowed.
     #[error("more than {0} values")]
     TooManyValues(usize),
-    /// A reference to an object that was not yet seen (§2.9).
-    #[error("a reference to an unknown object")]
+    /// A reference to an object that was not yet seen (§2.9), or in AMF3 to a string or class (AMF3 §2.2).
+    #[error("a reference to what was not there")]
     BadReference,
     /// A marker that does not exist, is reserved (movie clip, record set), or an end without object.
     #[error("marker {0:#04x} is not allowed here")]
     BadMarker(u8),
-    /// The switch to AMF3 (§3.1), which is not spoken.
-    #[error("AMF3 is not supported")]
-    Amf3,
+    /// References of AMF3 repeat more text than allowed.
+    #[error("references repeat more than {0} bytes of text")]
+    TooMuchText(usize),
+    /// An object of AMF3 that only its class can read (AMF3 §3.12); what comes after it cannot be found.
+    #[error("an externalizable object of the class {0:?} cannot be read")]
+    Externalizable(Box<str>),
 }
 
 /// Type markers (§2.1).

@@ -38,12 +38,15 @@
 //! |---|---|
 //! | Adobe's Real Time Messaging Protocol | 1.0, 2012 |
 //! | Action Message Format AMF0 | 2007 |
+//! | Action Message Format AMF3, reading | 2013 |
+//! | Enhanced RTMP, as far as `connect` and the request to reconnect go | v2, 2025 |
 //! | Video File Format Specification (FLV), as far as aggregates go | 10.1, 2010 |
 //! | digest handshake | as Flash Player 9 and later speak it |
 //!
-//! What it does not do: AMF3, RTMPE, RTMPT, shared objects, recorded streams; it looks into no codec.
+//! What it does not do: writing AMF3, RTMPE, RTMPT, shared objects, recorded streams; it looks into no codec.
 
 pub mod amf;
+mod amf3;
 mod capabilities;
 pub mod chunk;
 mod client;

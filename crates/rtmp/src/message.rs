@@ -1,6 +1,7 @@
 //! Messages by type (RTMP 1.0 §5.4, §6, §7.1): from a [`RawMessage`] to what it says.
 
 mod aggregate;
+mod body;
 mod command;
 mod control;
 mod outbox;
@@ -9,13 +10,12 @@ pub use aggregate::Aggregate;
 pub use command::Command;
 pub use control::{BandwidthLimit, UserControl};
 
-pub(crate) use command::data_name;
 pub(crate) use outbox::{Outbox, chunk_stream};
 
 use crate::amf::AmfLimits;
 use crate::chunk::RawMessage;
 use crate::{Error, chunk};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 /// Message type ids.
 pub mod kind {
@@ -90,7 +90,7 @@ pub enum Message {
     Audio(Bytes),
     /// The body of an FLV video tag.
     Video(Bytes),
-    /// A script message in AMF0: a name and values.
+    /// A script message: a name and values. In AMF0, in which values may be in AMF3.
     Data(Bytes),
     /// A command.
     Command(Command),
@@ -98,7 +98,7 @@ pub enum Message {
     Aggregate(Aggregate),
     /// Shared objects are not served.
     SharedObject,
-    /// A type that nobody has defined, or AMF3 that does not begin as AMF0.
+    /// A type that nobody has defined.
     Unknown(u8),
 }
 
@@ -126,29 +126,15 @@ impl Message {
             kind::AUDIO => Self::Audio(body),
             kind::VIDEO => Self::Video(body),
             kind::DATA_AMF0 => Self::Data(body),
-            kind::COMMAND_AMF0 => Self::Command(Command::decode(&body, limits)?),
-            kind::DATA_AMF3 => match amf0_in_amf3(body) {
-                Some(body) => Self::Data(body),
-                None => Self::Unknown(header.kind),
-            },
-            kind::COMMAND_AMF3 => match amf0_in_amf3(body) {
-                Some(body) => Self::Command(Command::decode(&body, limits)?),
-                None => Self::Unknown(header.kind),
-            },
+            kind::COMMAND_AMF0 | kind::COMMAND_AMF3 => {
+                Self::Command(Command::decode(header.kind, &body, limits)?)
+            }
+            kind::DATA_AMF3 => Self::Data(body::data(body, limits.amf)),
             kind::AGGREGATE => Self::Aggregate(Aggregate::new(header, body)),
             kind::SHARED_OBJECT_AMF0 | kind::SHARED_OBJECT_AMF3 => Self::SharedObject,
             other => Self::Unknown(other),
         })
     }
-}
-
-/// Messages of the AMF3 types begin with a byte 0 and go on in AMF0 until an AMF3 marker.
-fn amf0_in_amf3(mut body: Bytes) -> Option<Bytes> {
-    if body.first() != Some(&0) {
-        return None;
-    }
-    body.advance(1);
-    Some(body)
 }
 
 /// The header of a message of the connection's own chunk stream for control messages.

@@ -80,6 +80,7 @@ enum Phase {
     /// The application is asked whether this client may connect. Input is held.
     Connecting {
         transaction: f64,
+        object_encoding: u8,
     },
     Connected,
     Closed,

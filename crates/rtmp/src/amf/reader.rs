@@ -1,6 +1,7 @@
-//! Reading AMF0 with bounds.
+//! Reading AMF0 with bounds, and AMF3 where a message switches to it.
 
 use super::{AmfError, Object, Value, marker};
+use crate::amf3::{Amf3Reader, Context, Fidelity};
 
 /// What a message's values may come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,12 +11,26 @@ pub struct AmfLimits {
     /// How many values and properties a message may have in all. Bounds memory: a value takes up to 60
     /// times its bytes on the wire.
     pub values: usize,
+    /// How many bytes of text the references of AMF3 may repeat. Bounds memory: a reference of two bytes can
+    /// stand for a string as long as the message.
+    pub repeated_bytes: usize,
 }
 
 impl Default for AmfLimits {
     fn default() -> Self {
-        Self { depth: 32, values: 4096 }
+        Self { depth: 32, values: 4096, repeated_bytes: 256 << 10 }
     }
+}
+
+/// How the values of a message were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// All in AMF0.
+    Amf0,
+    /// Some in AMF3. The values say the same, so that they can be written in AMF0.
+    Converted,
+    /// Some in AMF3, and the values do not say all of it.
+    Reduced,
 }
 
 /// Reads the values of one message, one after the other.
@@ -26,13 +41,51 @@ pub struct AmfReader<'a> {
     values: usize,
     /// Objects and arrays so far: what a reference may point to.
     complex: usize,
+    /// References of AMF0 so far.
+    references: usize,
+    encoding: Encoding,
+    /// From the first value in AMF3 on.
+    amf3: Option<Box<Context>>,
+}
+
+/// How a value at the top of a message is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// With the marker 0x11 before each that is in AMF3.
+    Amf0,
+    Amf3,
 }
 
 impl<'a> AmfReader<'a> {
     /// A reader at the beginning of a message.
     #[must_use]
     pub fn new(bytes: &'a [u8], limits: AmfLimits) -> Self {
-        Self { rest: bytes, limits, values: 0, complex: 0 }
+        Self {
+            rest: bytes,
+            limits,
+            values: 0,
+            complex: 0,
+            references: 0,
+            encoding: Encoding::Amf0,
+            amf3: None,
+        }
+    }
+
+    /// A reader of a message whose values are all in AMF3.
+    #[must_use]
+    pub fn amf3(bytes: &'a [u8], limits: AmfLimits) -> Self {
+        Self { encoding: Encoding::Amf3, ..Self::new(bytes, limits) }
+    }
+
+    /// How the values that were read so far were written.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self.amf3.as_ref().map(|context| context.fidelity()) {
+            None => Form::Amf0,
+            // The number of what an AMF0 reference means changes with the conversion.
+            Some(Fidelity::Whole) if self.references == 0 => Form::Converted,
+            Some(_) => Form::Reduced,
+        }
     }
 
     /// The bytes that were not read yet.
@@ -49,7 +102,10 @@ impl<'a> AmfReader<'a> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        self.value(0).map(Some)
+        match self.encoding {
+            Encoding::Amf0 => self.value(0).map(Some),
+            Encoding::Amf3 => self.switched(0).map(Some),
+        }
     }
 
     /// All values up to the end.
@@ -95,9 +151,21 @@ impl<'a> AmfReader<'a> {
                 let class = self.short_string()?;
                 Value::Typed { class, object: self.object(depth)? }
             }
-            marker::AVMPLUS => return Err(AmfError::Amf3),
+            marker::AVMPLUS => self.switched(depth)?,
             other => return Err(AmfError::BadMarker(other)),
         })
+    }
+
+    /// A value in AMF3 (AMF0 §3.1).
+    fn switched(&mut self, depth: usize) -> Result<Value, AmfError> {
+        let limits = self.limits;
+        let context = self.amf3.get_or_insert_with(|| Box::new(Context::new(limits, self.rest.len())));
+        context.resume(self.values);
+        let mut reader = Amf3Reader::new(self.rest, context);
+        let value = reader.read(depth)?;
+        self.rest = reader.rest();
+        self.values = context.values();
+        Ok(value)
     }
 
     fn object(&mut self, depth: usize) -> Result<Object, AmfError> {
@@ -131,6 +199,7 @@ impl<'a> AmfReader<'a> {
     fn reference(&mut self) -> Result<Value, AmfError> {
         let number = u16::from_be_bytes(self.fixed()?);
         if usize::from(number) < self.complex {
+            self.references += 1;
             Ok(Value::Reference(number))
         } else {
             Err(AmfError::BadReference)

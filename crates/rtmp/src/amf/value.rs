@@ -1,4 +1,4 @@
-//! Values of AMF0.
+//! Values of AMF0, into which those of AMF3 are read.
 
 /// Any value (AMF0 §2).
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,8 @@
 //! Commands (RTMP 1.0 §7.1.1): a name, a transaction number, values.
 
-use super::MessageLimits;
+use super::{MessageLimits, body};
 use crate::Error;
-use crate::amf::{AmfError, AmfReader, Object, Value};
+use crate::amf::{AmfError, Object, Value};
 
 /// A command, or the answer to one.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,19 +13,21 @@ pub struct Command {
     pub transaction: f64,
     /// The command object (null for most) and the arguments.
     pub values: Vec<Value>,
+    /// Why the values end before the message does: an object that only its class can read.
+    pub unread: Option<AmfError>,
 }
 
 impl Command {
-    /// Reads a command from AMF0.
+    /// Reads a command from a message of either type.
     ///
     /// # Errors
     /// Too long, malformed, or without name and transaction number.
-    pub fn decode(body: &[u8], limits: &MessageLimits) -> Result<Self, Error> {
+    pub fn decode(kind: u8, body: &[u8], limits: &MessageLimits) -> Result<Self, Error> {
         let limit = limits.command_bytes;
         if body.len() > limit {
             return Err(Error::CommandTooLong { size: body.len(), limit });
         }
-        let mut reader = AmfReader::new(body, limits.amf);
+        let mut reader = body::values(kind, body, limits.amf);
         let Some(Value::String(name)) = reader.next_value()? else {
             return Err(Error::NotACommand);
         };
@@ -35,7 +37,18 @@ impl Command {
             None | Some(Value::Null) => 0.0,
             Some(_) => return Err(Error::NotACommand),
         };
-        Ok(Self { name, transaction, values: reader.all()? })
+        let mut command = Self { name, transaction, values: Vec::new(), unread: None };
+        loop {
+            match reader.next_value() {
+                Ok(Some(value)) => command.values.push(value),
+                Ok(None) => return Ok(command),
+                Err(error @ AmfError::Externalizable(_)) => {
+                    command.unread = Some(error);
+                    return Ok(command);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The command object, if it is one.
@@ -60,20 +73,5 @@ impl Command {
     #[must_use]
     pub fn wants_answer(&self) -> bool {
         self.transaction != 0.0
-    }
-}
-
-/// The name that a data message begins with, and the bytes after it.
-///
-/// # Errors
-/// The first value is malformed. `Ok(None)` if it is no string.
-pub(crate) fn data_name<'a>(
-    body: &'a [u8],
-    limits: &MessageLimits,
-) -> Result<Option<(String, &'a [u8])>, AmfError> {
-    let mut reader = AmfReader::new(body, limits.amf);
-    match reader.next_value()? {
-        Some(Value::String(name)) => Ok(Some((name, reader.rest()))),
-        _ => Ok(None),
     }
 }

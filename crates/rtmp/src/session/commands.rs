@@ -18,6 +18,11 @@ impl ServerSession {
         if !matches!(self.phase, Phase::Connected) {
             return Err(Error::NotConnected);
         }
+        if let Some(error) = &command.unread {
+            self.counters.unknown_commands += 1;
+            self.answer_error(command, &format!("The command cannot be read: {error}."));
+            return Ok(());
+        }
         match command.name.as_str() {
             "createStream" => self.on_create_stream(command),
             "publish" => self.on_publish(stream, command),

@@ -34,13 +34,19 @@ impl ServerSession {
         if !matches!(self.phase, Phase::AwaitConnect) {
             return Err(Error::ConnectedTwice);
         }
+        if let Some(error) = &command.unread {
+            let description = format!("connect cannot be read: {error}.");
+            self.write_rejection(command.transaction, &description);
+            return Err(error.clone().into());
+        }
         let empty = Object::new();
         match parse_connect(command.object().unwrap_or(&empty)) {
             Ok(connect) => {
                 self.app = connect.app.clone();
                 self.connect_query = connect.query.clone();
                 self.capabilities = connect.capabilities;
-                self.phase = Phase::Connecting { transaction: command.transaction };
+                let object_encoding = connect.object_encoding;
+                self.phase = Phase::Connecting { transaction: command.transaction, object_encoding };
                 self.events.push_back(Event::Connect(Box::new(connect)));
                 Ok(())
             }
@@ -57,7 +63,7 @@ impl ServerSession {
     /// # Errors
     /// [`Withdrawn`] if no answer is awaited.
     pub fn accept_connect(&mut self) -> Result<(), Withdrawn> {
-        let Phase::Connecting { transaction } = self.phase else {
+        let Phase::Connecting { transaction, object_encoding } = self.phase else {
             return Err(Withdrawn);
         };
         self.phase = Phase::Connected;
@@ -72,7 +78,9 @@ impl ServerSession {
             Capabilities::announce_forwarder(&mut properties);
         }
         let status = Status::note(status::CONNECT_SUCCESS, "Connection succeeded.");
-        let answer = status.to_object().with("objectEncoding", 0.0);
+        // Flash fails a connection of AMF3 that is answered with AMF0. It reads AMF0 all the same, which
+        // Flash Media Server prefers to write, too.
+        let answer = status.to_object().with("objectEncoding", f64::from(object_encoding));
         self.outbox.command(0, "_result", transaction, &[properties.into(), answer.into()]);
         Ok(())
     }
@@ -82,7 +90,7 @@ impl ServerSession {
     /// # Errors
     /// [`Withdrawn`] if no answer is awaited.
     pub fn reject_connect(&mut self, description: &str) -> Result<(), Withdrawn> {
-        let Phase::Connecting { transaction } = self.phase else {
+        let Phase::Connecting { transaction, .. } = self.phase else {
             return Err(Withdrawn);
         };
         self.write_rejection(transaction, description);

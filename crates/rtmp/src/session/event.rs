@@ -124,7 +124,7 @@ pub struct Connect {
     pub swf_url: Text,
     /// The client's name and version.
     pub flash_ver: Text,
-    /// 0 (AMF0) or 3 (AMF3) as asked for; the answer is always 0.
+    /// 0 (AMF0) or 3 (AMF3) as asked for. Both are read; what is written is AMF0.
     pub object_encoding: u8,
     /// What it can take; [`Capabilities::has_announced`] says whether it told.
     pub capabilities: Capabilities,
@@ -213,6 +213,8 @@ pub struct Refusal {
 pub struct Counters {
     /// Media and data on message streams that do not publish, and empty media.
     pub ignored_media: u64,
+    /// Data messages of a publisher that no player of AMF0 could read: AMF3 that AMF0 cannot tell.
+    pub unreadable_data: u64,
     /// Shared object messages.
     pub shared_objects: u64,
     /// Messages of an unknown type.

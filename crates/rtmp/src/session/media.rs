@@ -35,6 +35,10 @@ impl ServerSession {
             DataMessage::Metadata { properties, body } => {
                 Event::Metadata { message_stream, timestamp, properties, body }
             }
+            DataMessage::Unreadable => {
+                self.counters.unreadable_data += 1;
+                return Ok(());
+            }
             DataMessage::Other(body) => Event::Data { message_stream, timestamp, body },
         };
         self.events.push_back(event);

@@ -1,9 +1,9 @@
 //! Data messages: which are metadata, and what of it is kept.
 
 use crate::Error;
-use crate::amf::{self, AmfError, AmfReader, Object, Value};
-use crate::message::{MessageLimits, data_name};
-use bytes::{Buf, Bytes};
+use crate::amf::{self, AmfError, AmfReader, Form, Object, Value};
+use crate::message::MessageLimits;
+use bytes::Bytes;
 
 /// What a data message is.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ pub(super) enum DataMessage {
     Metadata { properties: Object, body: Bytes },
     /// Anything else, as it is to be passed on.
     Other(Bytes),
+    /// It has what AMF0 cannot say, or what only its class can read.
+    Unreadable,
 }
 
 /// Properties that describe a file. Of a live stream they are untrue, and mislead players.
@@ -30,43 +32,75 @@ const FILE_PROPERTIES: [&str; 9] = [
 /// Texts of metadata are cut off the list if they are longer than this many bytes.
 const MAX_VALUE_BYTES: usize = 1024;
 
+/// A message's length has 24 bits.
+const MAX_BODY: usize = 1 << 24;
+
+/// The instruction to a server to keep what follows for later players.
+const SET_DATA_FRAME: &str = "@setDataFrame";
+
 /// Tells metadata from other messages. `@setDataFrame` is an instruction to the server and is taken off.
+///
+/// What players get is AMF0. A message that has values in AMF3 is told anew, or left out if AMF0 cannot say
+/// all of it; of metadata only what is kept must be sayable.
 pub(super) fn classify(body: Bytes, limits: &MessageLimits) -> Result<DataMessage, Error> {
-    let Some((name, rest)) = data_name(&body, limits)? else {
-        return Ok(DataMessage::Other(body));
-    };
-    let (name, values) = match name.as_str() {
-        "@setDataFrame" => match data_name(rest, limits)? {
-            Some((inner, values)) => (inner, values),
-            None => return Ok(DataMessage::Other(body)),
-        },
-        "@clearDataFrame" => return Ok(metadata(Object::new())),
-        _ => (name, rest),
-    };
-    if name == "onMetaData" {
-        let limit = limits.command_bytes;
-        if values.len() > limit {
-            return Err(Error::CommandTooLong { size: values.len(), limit });
+    match read(&body, limits) {
+        Ok(message) => Ok(message),
+        Err(Unfit::Error(Error::Amf(AmfError::Externalizable(_))) | Unfit::Reduced) => {
+            Ok(DataMessage::Unreadable)
         }
-        let value = AmfReader::new(values, limits.amf).next_value()?;
-        let properties = value.as_ref().and_then(Value::as_object).map(clean).unwrap_or_default();
-        return Ok(metadata(properties));
+        Err(Unfit::Error(error)) => Err(error),
     }
-    check(values, limits)?;
-    let mut passed = body.clone();
-    if passed.get(3..).is_some_and(|after| after.starts_with(b"@setDataFrame")) {
-        // Marker, length, text.
-        passed.advance(3 + "@setDataFrame".len());
-    }
-    Ok(DataMessage::Other(passed))
 }
 
-/// What is passed on unread must not harm the players that read it.
-fn check(values: &[u8], limits: &MessageLimits) -> Result<(), Error> {
-    match AmfReader::new(values, limits.amf).all() {
-        // Beyond the switch to AMF3 nothing can be checked, and Flash players can read it.
-        Ok(_) | Err(AmfError::Amf3) => Ok(()),
-        Err(error) => Err(error.into()),
+enum Unfit {
+    Error(Error),
+    /// AMF0 cannot say all of it.
+    Reduced,
+}
+
+impl<E: Into<Error>> From<E> for Unfit {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+fn read(body: &Bytes, limits: &MessageLimits) -> Result<DataMessage, Unfit> {
+    let mut reader = AmfReader::new(body, limits.amf);
+    let mut name = reader.next_value()?;
+    // The message without the instruction begins here.
+    let mut begin = 0;
+    if name.as_ref().and_then(Value::as_str) == Some(SET_DATA_FRAME) {
+        let inner = body.len() - reader.rest().len();
+        match reader.next_value()? {
+            Some(value @ Value::String(_)) => (name, begin) = (Some(value), inner),
+            value => return pass(reader, body.clone(), name.into_iter().chain(value).collect()),
+        }
+    }
+    match name.as_ref().and_then(Value::as_str) {
+        Some("@clearDataFrame") => return Ok(metadata(Object::new())),
+        Some("onMetaData") => {}
+        _ => return pass(reader, body.slice(begin..), name.into_iter().collect()),
+    }
+    let (size, limit) = (reader.rest().len(), limits.command_bytes);
+    if size > limit {
+        return Err(Error::CommandTooLong { size, limit }.into());
+    }
+    let value = reader.next_value()?;
+    Ok(metadata(value.as_ref().and_then(Value::as_object).map(clean).unwrap_or_default()))
+}
+
+/// A message that is passed on. All of it is read, so that it does no harm to the players that read it;
+/// `values` are those that were read already.
+fn pass(mut reader: AmfReader<'_>, passed: Bytes, mut values: Vec<Value>) -> Result<DataMessage, Unfit> {
+    values.append(&mut reader.all()?);
+    match reader.form() {
+        Form::Amf0 => Ok(DataMessage::Other(passed)),
+        Form::Converted => {
+            let mut body = Vec::with_capacity(passed.len());
+            values.iter().for_each(|value| amf::write(value, &mut body));
+            if body.len() < MAX_BODY { Ok(DataMessage::Other(body.into())) } else { Err(Unfit::Reduced) }
+        }
+        Form::Reduced => Err(Unfit::Reduced),
     }
 }
 

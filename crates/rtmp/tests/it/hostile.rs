@@ -161,7 +161,7 @@ fn what_is_no_command_ends_the_session() {
     check(&message(kind::COMMAND_AMF0, b"\x05"), Error::NotACommand, SMALL);
     check(&message(kind::COMMAND_AMF0, b""), Error::NotACommand, SMALL);
     check(&message(kind::COMMAND_AMF0, b"\x02\0\x01a\x02\0\x01b"), Error::NotACommand, SMALL);
-    check(&message(kind::COMMAND_AMF3, b"\0\x11"), Error::Amf(AmfError::Amf3), SMALL);
+    check(&message(kind::COMMAND_AMF3, b"\0\x11"), Error::Amf(AmfError::Truncated), SMALL);
     check(&message(kind::USER_CONTROL, b"\0\x03\0\0"), Error::ShortControl(4), SMALL);
     check(&message(kind::WINDOW_ACK_SIZE, b"\0"), Error::ShortControl(5), SMALL);
     check(&message(kind::AGGREGATE, b"\x08\0\0\x09"), Error::Aggregate, SMALL);

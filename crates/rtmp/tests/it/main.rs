@@ -1,6 +1,8 @@
 //! A client and a server session, joined in memory; the orders of real clients; hostile input.
 
 #[cfg(test)]
+mod amf3;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod deadlines;
