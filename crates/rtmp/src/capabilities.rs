@@ -126,10 +126,14 @@ impl Capabilities {
     /// FourCC) need no announcement; of others that are unknown here only `*` tells.
     #[must_use]
     pub fn takes(&self, kind: TrackKind, codec: Codec) -> bool {
-        if !self.has_announced() {
-            return true;
-        }
-        if let Codec::H264 | Codec::Aac | Codec::Mp3 | Codec::Other(_) = codec {
+        matches!(codec, Codec::H264 | Codec::Aac | Codec::Mp3) || self.takes_four_cc(kind, codec)
+    }
+
+    /// Whether messages that name this codec by its FourCC may be sent. H.264, AAC and MP3 have a form of message
+    /// without one, for peers that did not announce theirs.
+    #[must_use]
+    pub fn takes_four_cc(&self, kind: TrackKind, codec: Codec) -> bool {
+        if !self.has_announced() || matches!(codec, Codec::Other(_)) {
             return true;
         }
         match kind {
