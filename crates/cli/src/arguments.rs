@@ -3,6 +3,7 @@
 //! The flags of `serve` come from the configuration's own tables, so that help, completions and the
 //! manual page say what the reference says. They work with and without the word `serve`.
 
+use crate::client::{Play, Publish};
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use jackfield_server::config::{Arity, FlagSpec, Flags, flags};
@@ -29,6 +30,10 @@ pub(crate) enum Action {
     Check(Check),
     /// Show the catalogue of events and questions, or one of them.
     Events(Events),
+    /// Receive a stream into an FLV file, as it comes.
+    Play(Play),
+    /// Send an FLV file as a stream, as it is.
+    Publish(Publish),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 use crate::arguments::{Action, Arguments, Check, Events, Serve, parse};
-use crate::manual;
+use crate::{client, manual};
 use anyhow::Context;
 use clap::CommandFactory;
 use jackfield_events::{EventSpec, EventType, catalogue_json, markdown};
@@ -35,6 +35,8 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Action::Serve(flags)) => serve(before.and(flags)),
         Some(Action::Check(options)) => check(before, options),
         Some(Action::Events(options)) => events(&options),
+        Some(Action::Play(options)) => finish(client::play(options)),
+        Some(Action::Publish(options)) => finish(client::publish(options)),
         Some(Action::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "jackfield", &mut script);

@@ -1,6 +1,7 @@
 //! The binary `jackfield`: arguments in, exit code out.
 
 mod arguments;
+mod client;
 mod commands;
 mod manual;
 

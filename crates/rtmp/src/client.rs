@@ -1,14 +1,19 @@
 //! The client's side: [`ClientSession`] speaks the protocol on one connection, [`StreamSession`] publishes or
-//! plays one stream over one connection, with deadlines.
+//! plays one stream over one connection, with deadlines. [`Approach`] says which connections it takes to get there:
+//! redirects, login, handshakes that a server does not know.
 
 mod answers;
+mod approach;
 mod config;
 mod event;
+mod login;
 mod stream;
 mod url;
 
+pub use approach::{Approach, ApproachError, HandshakeChoice, Next};
 pub use config::{Announce, ClientConfig};
 pub use event::ClientEvent;
+pub use login::LoginError;
 pub use stream::{Awaited, Purpose, StreamConfig, StreamEnd, StreamEvent, StreamOutput, StreamSession};
 pub use url::{Credentials, RtmpUrl, Scheme, UrlError};
 

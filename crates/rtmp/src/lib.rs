@@ -60,8 +60,9 @@ pub mod url;
 
 pub use capabilities::Capabilities;
 pub use client::{
-    Announce, Awaited, ClientConfig, ClientEvent, ClientSession, Credentials, Purpose, RtmpUrl, Scheme,
-    StreamConfig, StreamEnd, StreamEvent, StreamOutput, StreamSession, UrlError,
+    Announce, Approach, ApproachError, Awaited, ClientConfig, ClientEvent, ClientSession, Credentials,
+    HandshakeChoice, LoginError, Next, Purpose, RtmpUrl, Scheme, StreamConfig, StreamEnd, StreamEvent,
+    StreamOutput, StreamSession, UrlError,
 };
 pub use error::{Error, Fault};
 pub use input::Input;

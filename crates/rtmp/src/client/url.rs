@@ -188,12 +188,20 @@ impl RtmpUrl {
         Ok(url)
     }
 
-    /// This stream with more in the app's query.
-    #[must_use]
-    pub fn app_with(&self, query: &str) -> String {
-        let sign = if self.app.contains('?') { '&' } else { '?' };
-        if query.is_empty() { self.app.clone() } else { format!("{}{sign}{query}", self.app) }
+    /// The app with more in its query.
+    pub(super) fn app_with(&self, query: &str) -> String {
+        with_query(&self.app, query)
     }
+
+    /// `tcUrl` with more in its query.
+    pub(super) fn tc_url_with(&self, query: &str) -> String {
+        with_query(&self.tc_url(), query)
+    }
+}
+
+fn with_query(text: &str, query: &str) -> String {
+    let sign = if text.contains('?') { '&' } else { '?' };
+    if query.is_empty() { text.to_owned() } else { format!("{text}{sign}{query}") }
 }
 
 impl fmt::Display for RtmpUrl {

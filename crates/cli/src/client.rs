@@ -1,0 +1,28 @@
+//! The commands that are clients of a server: `play`, `publish`.
+
+mod options;
+mod play;
+mod progress;
+mod publish;
+mod stop;
+
+pub(crate) use options::{Play, Publish};
+
+/// Receives a stream into a file.
+pub(crate) fn play(options: Play) -> anyhow::Result<()> {
+    block_on(play::run(options))
+}
+
+/// Sends a file as a stream.
+pub(crate) fn publish(options: Publish) -> anyhow::Result<()> {
+    block_on(publish::run(options))
+}
+
+/// Runs a command in a runtime of its own.
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // A read of standard input that nobody ends must not hold us.
+    runtime.shutdown_background();
+    result
+}

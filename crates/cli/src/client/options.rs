@@ -1,0 +1,109 @@
+//! What can be typed after `play` and `publish`.
+
+use anyhow::Context;
+use jackfield_rtmp_client::{Connector, Options, RtmpUrl, Trust};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Play {
+    /// The stream: rtmp://host/app/name, or rtmps://.
+    #[arg(value_parser = url)]
+    pub(crate) url: RtmpUrl,
+
+    /// The FLV file to write; - is standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Stop after so many seconds of media.
+    #[arg(long, value_name = "NUMBER", value_parser = seconds)]
+    pub(crate) seconds: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Publish {
+    /// The FLV file to send; - is standard input.
+    pub(crate) input: PathBuf,
+
+    /// The stream: rtmp://host/app/name, or rtmps://.
+    #[arg(value_parser = url)]
+    pub(crate) url: RtmpUrl,
+
+    /// How many times as fast as real time, or max.
+    #[arg(long, value_name = "NUMBER|max", value_parser = speed, default_value = "1")]
+    pub(crate) speed: Speed,
+
+    /// Begin anew at the end of the file.
+    #[arg(long = "loop")]
+    pub(crate) repeat: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// How to connect.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connection {
+    /// Trust only the authorities in this file (PEM), and not the system's.
+    #[arg(long, value_name = "PATH", conflicts_with = "insecure")]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// Trust any certificate. For tests: who sits on the way can read and change everything.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Say nothing but errors.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// How fast to send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Speed {
+    /// So many times as fast as real time.
+    Times(f64),
+    /// As fast as the server takes it.
+    Max,
+}
+
+impl Connection {
+    pub(crate) fn connector(&self) -> anyhow::Result<Connector> {
+        let trust = match (&self.tls_ca, self.insecure) {
+            (_, true) => Trust::Anybody,
+            (None, false) => return Ok(Connector::default()),
+            (Some(path), false) => {
+                let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                Trust::Only(pem)
+            }
+        };
+        Ok(Connector::new(&trust)?)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options::default()
+    }
+}
+
+fn url(text: &str) -> Result<RtmpUrl, String> {
+    let url = RtmpUrl::parse(text).map_err(|error| error.to_string())?;
+    if url.name().is_empty() {
+        return Err("it names no stream: write rtmp://host/app/name".to_owned());
+    }
+    Ok(url)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.filter(|seconds| !seconds.is_zero()).ok_or_else(|| "a number above 0 is expected".to_owned())
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    let times = text.parse::<f64>().ok().filter(|times| (0.01..=1000.0).contains(times));
+    times.map(Speed::Times).ok_or_else(|| "a number between 0.01 and 1000, or max, is expected".to_owned())
+}
