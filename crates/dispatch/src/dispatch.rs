@@ -3,8 +3,8 @@
 mod asking;
 mod driving;
 
-use crate::Transport;
 use crate::record::Loudness;
+use crate::{Transport, TransportCounters};
 use asking::Mailbox;
 use driving::{retire, ticker};
 use jackfield_bus::Sink;
@@ -200,6 +200,13 @@ impl Dispatch {
     #[must_use]
     pub fn status(&self) -> Vec<HookStatus> {
         self.0.state().core.status()
+    }
+
+    /// What the transport of every hook has counted, in the configured order, as [`Dispatch::status`] has it. A hook that a
+    /// reload gave another transport begins at zero.
+    #[must_use]
+    pub fn transport_counters(&self) -> Vec<TransportCounters> {
+        self.0.state().transports.iter().map(|transport| transport.counters()).collect()
     }
 
     /// Answers that came for calls which were over already: late ones and duplicates.

@@ -34,4 +34,4 @@ mod transport;
 
 pub use dispatch::{Dispatch, DispatchConfig};
 pub use jackfield_hooks::{DeliveryId, HookStatus};
-pub use transport::{BoxFuture, Call, Reply, Transport};
+pub use transport::{BoxFuture, Call, Reply, Transport, TransportCounters};

@@ -43,6 +43,14 @@ pub struct Reply {
     pub pid: Option<u32>,
 }
 
+/// What a transport counts beyond its calls, since it was made. (Its calls are counted by the engine.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransportCounters {
+    /// Workers that were started in the place of one that failed. The ends that were planned, and those of a worker whose
+    /// client left, are not among them.
+    pub restarts: u64,
+}
+
 /// A way to call a handler. One object serves one hook and all its calls at once.
 pub trait Transport: Send + Sync + 'static {
     /// Makes one attempt. It ends by the call's deadline, whatever the handler does. Dropping the
@@ -51,4 +59,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// No more calls come: finishes or ends what runs by then (workers are told to drain).
     fn drain(&self, deadline: Mono) -> BoxFuture<'_, ()>;
+
+    /// What it has counted so far.
+    fn counters(&self) -> TransportCounters {
+        TransportCounters::default()
+    }
 }

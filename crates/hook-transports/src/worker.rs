@@ -21,7 +21,7 @@ use crate::program::{Prepared, ProgramConfig};
 use crate::reply::{Said, Watch, delivered, failure, timeout};
 use crate::{ConfigError, Host};
 use child::{Asked, Greeted};
-use jackfield_dispatch::{BoxFuture, Call, DeliveryId, Reply, Transport};
+use jackfield_dispatch::{BoxFuture, Call, DeliveryId, Reply, Transport, TransportCounters};
 use jackfield_hooks::{Failure, Mode, Outcome, Retry};
 use jackfield_media::Mono;
 use jackfield_runtime::clock;
@@ -99,6 +99,10 @@ impl Transport for Workers {
             self.pool.close_all(deadline);
             self.pool.lives.all_landed().await;
         })
+    }
+
+    fn counters(&self) -> TransportCounters {
+        TransportCounters { restarts: self.pool.restarts() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A transport whose calls the test answers, and the events that it is called with.
 
-use jackfield_dispatch::{BoxFuture, Call, Dispatch, DispatchConfig, Reply, Transport};
+use jackfield_dispatch::{BoxFuture, Call, Dispatch, DispatchConfig, Reply, Transport, TransportCounters};
 use jackfield_events::questions::{AuthorizePublish, ResolvePublish};
 use jackfield_events::{
     Answer, Decision, Event, EventSet, EventType, Exposure, Fact, Masker, Scope, Stamp, notices,
@@ -9,7 +9,7 @@ use jackfield_events::{Protocol, PublishType};
 use jackfield_hooks::{Failure, HookSpec, Mode, Outcome, Retry};
 use jackfield_media::{Mono, StreamKey, UnixTime};
 use jackfield_runtime::{Tasks, clock};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -32,6 +32,7 @@ pub(crate) struct Played {
     pub(crate) calls: Mutex<Vec<Call>>,
     pub(crate) dropped: AtomicUsize,
     pub(crate) drained: AtomicUsize,
+    pub(crate) restarts: AtomicU64,
     called: Notify,
 }
 
@@ -98,6 +99,10 @@ impl Transport for Played {
     fn drain(&self, _deadline: Mono) -> BoxFuture<'_, ()> {
         self.drained.fetch_add(1, Ordering::SeqCst);
         Box::pin(std::future::ready(()))
+    }
+
+    fn counters(&self) -> TransportCounters {
+        TransportCounters { restarts: self.restarts.load(Ordering::SeqCst) }
     }
 }
 

@@ -46,3 +46,19 @@ async fn what_waits_is_delivered_by_the_new_transport_and_dropped_for_a_removed_
     assert_eq!((old.count(), gone.count()), (1, 1));
     assert_eq!(gone.dropped.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_transports_count_is_told_in_the_order_of_the_hooks() {
+    let (a, b) = (Played::new(Script::Never), Played::new(Script::Never));
+    b.restarts.store(3, Ordering::SeqCst);
+    let on = &[EventType::StreamCreate];
+    let spec = |name| hook(name, on, Mode::Notify);
+    let dispatch = dispatch(vec![(spec("a"), &a), (spec("b"), &b)]);
+    let restarts =
+        || -> Vec<u64> { dispatch.transport_counters().iter().map(|counters| counters.restarts).collect() };
+    assert_eq!(restarts(), [0, 3]);
+    let names = dispatch.status().into_iter().map(|status| status.name);
+    assert!(names.eq(["a".into(), "b".into()]));
+    set(&dispatch, vec![(spec("b"), &b)]);
+    assert_eq!(restarts(), [3]);
+}

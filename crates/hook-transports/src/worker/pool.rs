@@ -59,6 +59,8 @@ struct State {
     waiting: VecDeque<oneshot::Sender<Lease>>,
     /// The last failure of a worker, for callers that meet none.
     trouble: Option<Failure>,
+    /// Workers that were started in the place of one that failed.
+    restarts: u64,
     /// When workers that end in good order have to have ended, once the hook is drained.
     end_by: Option<Mono>,
 }
@@ -122,7 +124,7 @@ impl Pool {
         host: Host,
     ) -> Arc<Self> {
         let slots = vec![Slot::Down { failures: 0, not_before: Mono::ZERO }; limits.max];
-        let state = State { slots, waiting: VecDeque::new(), trouble: None, end_by: None };
+        let state = State { slots, waiting: VecDeque::new(), trouble: None, restarts: 0, end_by: None };
         let pool = Arc::new(Self {
             program,
             log,
@@ -231,10 +233,12 @@ impl Pool {
 
     /// The slot's worker runs.
     pub(super) fn up(self: &Arc<Self>, slot: usize, worker: &Arc<Worker>) {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         state.trouble = None;
         if let Some(place) = state.slots.get_mut(slot) {
             let failures = place.failures();
+            state.restarts += u64::from(failures > 0);
             let now = clock::now();
             *place = Slot::Up(Up {
                 worker: Arc::clone(worker),
@@ -247,7 +251,7 @@ impl Pool {
                 calling: Calling::Open,
             });
         }
-        drop(state);
+        drop(guard);
         self.serve();
     }
 
@@ -330,6 +334,11 @@ impl Pool {
     /// When a worker that is told to end has to have ended.
     pub(super) fn end_by(&self) -> Option<Mono> {
         self.state().end_by
+    }
+
+    /// Workers that were started in the place of one that failed.
+    pub(super) fn restarts(&self) -> u64 {
+        self.state().restarts
     }
 
     fn give_back(self: &Arc<Self>, worker: &Arc<Worker>) {

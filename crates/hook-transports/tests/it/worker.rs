@@ -161,14 +161,20 @@ async fn a_framed_request_has_all_that_the_contract_names() {
 
 /// What a plain worker must never be trusted with again, and what its caller gets.
 async fn replaced(config: WorkerConfig, expect: Outcome) {
-    let asked = start(config).await;
-    let timeout = if expect == Outcome::Timeout { SHORT } else { LONG };
-    let bad = asked.ask_within(timeout).await;
-    assert_eq!(outcome(&bad), expect, "{:?}", bad.result);
-    let good = asked.ask().await;
-    assert_eq!(decision(&good), Ok(Decision::Allow), "{:?}", good.result);
-    assert_ne!(good.pid, bad.pid, "the child was replaced");
-    asked.end().await;
+    start(config).await.expect_replaced(expect).await;
+}
+
+impl Asked {
+    async fn expect_replaced(self, expect: Outcome) {
+        let timeout = if expect == Outcome::Timeout { SHORT } else { LONG };
+        let bad = self.ask_within(timeout).await;
+        assert_eq!(outcome(&bad), expect, "{:?}", bad.result);
+        let good = self.ask().await;
+        assert_eq!(decision(&good), Ok(Decision::Allow), "{:?}", good.result);
+        assert_ne!(good.pid, bad.pid, "the child was replaced");
+        assert_eq!(self.transport.counters().restarts, 1);
+        self.end().await;
+    }
 }
 
 /// Misbehaves in its first life only.
@@ -185,7 +191,10 @@ fn at_first(folder: &Folder, bad: &str) -> WorkerConfig {
 async fn an_answer_after_its_time_is_never_anothers() {
     let folder = Folder::new();
     let late = "(time.sleep(0.4), say('{\"decision\":\"deny\"}'))";
-    replaced(at_first(&folder, late), Outcome::Timeout).await;
+    let asked = start(at_first(&folder, late)).await;
+    // A worker that is asked before it has come so far would leave its bad answer to the next one.
+    folder.file("lives").await;
+    asked.expect_replaced(Outcome::Timeout).await;
 }
 
 #[tokio::test]
@@ -350,6 +359,7 @@ async fn a_worker_is_followed_by_a_fresh_one_after_its_requests() {
     }
     pids.dedup();
     assert_eq!(pids.len(), 3);
+    assert_eq!(asked.transport.counters().restarts, 0, "a planned end is no failure");
     asked.end().await;
 }
 
