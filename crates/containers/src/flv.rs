@@ -1,13 +1,15 @@
 //! FLV: the bodies of audio and video tags, which are RTMP's messages too, and files of tags.
 //!
 //! [`Unpacker`] belongs to one publish session; it remembers which codec each track had, so that a
-//! change is told once; [`pack`] is the way back. [`track_id`] and [`track_number`] tell which track a number of
-//! enhanced RTMP stands for. [`TagReader`] and the `write_*` functions are for files.
+//! change is told once; [`pack`] is the way back. [`Framing`] says what a reader of a body must know.
+//! [`track_id`] and [`track_number`] tell which track a number of enhanced RTMP stands for. [`TagReader`] and
+//! the `write_*` functions are for files.
 
 mod audio;
 mod codec;
 mod enhanced;
 mod file;
+mod framing;
 mod head;
 mod pack;
 mod track;
@@ -15,6 +17,7 @@ mod unpack;
 mod video;
 
 pub use file::{Tag, TagReader, write_header, write_tag};
+pub use framing::{Form, Framing, Modifiers};
 pub use pack::pack;
 pub use track::{track_id, track_number};
 pub use unpack::{Unpacked, Unpacker};

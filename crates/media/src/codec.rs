@@ -8,17 +8,30 @@
 //! | codec | configuration | access unit |
 //! |---|---|---|
 //! | H.264 | ISO/IEC 14496-15 §5.3.3.1, sequence parameter set | |
+//! | H.265 | ISO/IEC 14496-15 §8.3.2.1, sequence and video parameter sets | |
+//! | H.266 | ISO/IEC 14496-15 §11.2.4.2, sequence parameter set | |
 //! | AV1 | record of the ISO media file binding §2.3.3, or the descriptor of transport streams | sequence header |
+//! | VP8, VP9 | record of the VP file binding | header of a key frame |
 //! | AAC | ISO/IEC 14496-3 §1.6.2.1 | |
+//! | Opus | RFC 7845 §5.1, or `dOps` | |
+//! | FLAC | RFC 9639 §8.2, with or without its mark | |
+//! | AC-3, E-AC-3 | `dac3`, `dec3` | sync frame, ETSI TS 102 366 |
 //! | MP3 | | frame header |
 
 pub mod aac;
 pub mod av1;
 pub mod avc;
 mod bits;
+pub mod dolby;
+pub mod flac;
+pub mod hevc;
 #[cfg(test)]
 mod kit;
 pub mod mp3;
+mod nal;
+pub mod opus;
+pub mod vp;
+pub mod vvc;
 
 use crate::{Codec, Track};
 
@@ -41,25 +54,38 @@ pub enum ConfigError {
 /// Puts what [`Track::config`] tells into the track. A malformed configuration tells nothing.
 pub fn describe(track: &mut Track) {
     let config = track.config.clone();
-    match track.codec {
-        Codec::H264 => drop(avc::parse(&config).map(|config| config.describe(track))),
-        Codec::Av1 => drop(av1::parse(&config).map(|config| config.describe(track))),
-        Codec::Aac => drop(aac::parse(&config).map(|config| config.describe(track))),
-        _ => {}
-    }
+    let _malformed = match track.codec {
+        Codec::H264 => avc::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Hevc => hevc::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Vvc => vvc::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Av1 => av1::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Vp8 | Codec::Vp9 => vp::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Aac => aac::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Opus => opus::parse(&config).ok().map(|told| told.describe(track)),
+        Codec::Flac => flac::parse(&config).ok().map(|told| told.describe(track)),
+        codec @ (Codec::Ac3 | Codec::Eac3) => {
+            dolby::parse_box(codec, &config).ok().map(|told| told.describe(track))
+        }
+        Codec::Mp3 | Codec::FourCc(_) | Codec::Other(_) => None,
+    };
 }
 
 /// Puts what an access unit itself tells into the track: a key frame, or any of sound.
 pub fn observe(track: &mut Track, access_unit: &[u8]) {
-    match track.codec {
-        Codec::Av1 => {
-            if let Some(sequence) = av1::sequence(access_unit) {
-                sequence.describe(track);
-            }
-        }
-        Codec::Mp3 => drop(mp3::parse(access_unit).map(|header| header.describe(track))),
-        _ => {}
+    let size = match track.codec {
+        Codec::Vp8 => vp::vp8_size(access_unit),
+        Codec::Vp9 => vp::vp9_size(access_unit),
+        _ => None,
+    };
+    if let Some((width, height)) = size {
+        (track.width, track.height) = (Some(width), Some(height));
     }
+    let _malformed = match track.codec {
+        Codec::Av1 => av1::sequence(access_unit).map(|told| told.describe(track)),
+        Codec::Ac3 | Codec::Eac3 => dolby::parse_frame(access_unit).ok().map(|told| told.describe(track)),
+        Codec::Mp3 => mp3::parse(access_unit).ok().map(|told| told.describe(track)),
+        _ => None,
+    };
 }
 
 /// A picture's size, if it is believable.

@@ -11,8 +11,7 @@
 //! | local time | [`Mono`] | since an arbitrary origin, never goes back | `runtime::Clock` |
 //! | wall clock | [`UnixTime`] | microseconds since 1970 UTC, may jump | `runtime::Clock` |
 //!
-//! Codec configuration records are parsed in [`codec`]: ISO/IEC 14496-15 §5.3.3.1 (AVC),
-//! ISO/IEC 14496-3 §1.6.2.1 (AAC).
+//! Codec configuration records are parsed in [`codec`], which names the specification of each.
 
 pub mod codec;
 mod frame;

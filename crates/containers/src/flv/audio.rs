@@ -6,7 +6,7 @@ use super::head::{Message, Share};
 use jackfield_media::{FrameClass, TrackKind};
 
 /// The sound format that says that a FourCC names the codec.
-const EX_HEADER: u8 = 9;
+pub(super) const EX_HEADER: u8 = 9;
 const AAC: u8 = 10;
 
 /// Reads the head; `None` if the body is too short for it.

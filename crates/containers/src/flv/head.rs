@@ -6,6 +6,7 @@ use jackfield_media::{Codec, FrameClass, TrackKind};
 use std::ops::Range;
 
 /// A message body behind its head.
+#[derive(Debug)]
 pub(super) enum Message {
     /// One frame of one track.
     Sole(Share),

@@ -203,7 +203,7 @@ fn no_body_panics() {
         let length = next() % 40;
         let body: Bytes = (0..length).map(|_| next()).collect();
         let kind = if next() % 2 == 0 { TrackKind::Video } else { TrackKind::Audio };
-        drop(unpacker.unpack(kind, i64::MAX, body).map(Iterator::count));
+        std::hint::black_box(unpacker.unpack(kind, i64::MAX, body).map(Iterator::count).is_ok());
     }
 }
 

@@ -5,7 +5,9 @@ use super::enhanced::{Filled, Several};
 use super::head::{Message, Share};
 use super::track::track_id;
 use bytes::Bytes;
-use jackfield_media::{Codec, Format, Frame, FrameClass, MediaTime, Origin, Part, Track, TrackId, TrackKind};
+use jackfield_media::{
+    Codec, Format, Frame, FrameClass, MediaTime, Origin, Part, Track, TrackId, TrackKind, codec,
+};
 
 /// Tracks of one publisher that are told apart. More than that pass through without being described:
 /// a bound on what a publisher can make us remember.
@@ -78,25 +80,16 @@ impl Unpacker {
 
     /// The track, if this frame tells something new of it.
     fn describe(&mut self, share: &Share, frame: &Frame) -> Option<Track> {
-        let known = || self.tracks.iter().position(|track| track.id == frame.track);
-        let (at, config) = match frame.class {
-            FrameClass::Config => (known(), frame.payload.clone()),
-            // H.264 and AAC say nothing of themselves before their configuration.
+        let is_news = match frame.class {
+            FrameClass::Config => Self::configured,
+            // H.264 and AAC say nothing of themselves but in their configuration.
             FrameClass::Keyframe | FrameClass::Inter if !matches!(share.codec, Codec::H264 | Codec::Aac) => {
-                let at = known();
-                let former = at.and_then(|at| self.tracks.get(at));
-                if former.is_some_and(|track| track.codec == share.codec) {
-                    return None;
-                }
-                (at, Bytes::new())
+                Self::observed
             }
             _ => return None,
         };
-        let former = at.and_then(|at| self.tracks.get(at));
-        if former.is_some_and(|track| track.codec == share.codec && track.config == config) {
-            return None;
-        }
-        let track = described(frame, share, &config);
+        let at = self.tracks.iter().position(|track| track.id == frame.track);
+        let track = is_news(at.and_then(|at| self.tracks.get(at)), share, frame)?;
         if let Some(former) = at.and_then(|at| self.tracks.get_mut(at)) {
             former.clone_from(&track);
         } else if self.tracks.len() < MAX_TRACKS {
@@ -105,6 +98,30 @@ impl Unpacker {
             return None;
         }
         Some(track)
+    }
+
+    /// What a configuration tells that differs from the former one.
+    fn configured(former: Option<&Track>, share: &Share, frame: &Frame) -> Option<Track> {
+        let is_same = |former: &Track| former.codec == share.codec && former.config == frame.payload;
+        if former.is_some_and(is_same) {
+            return None;
+        }
+        let mut track = bare(share, frame);
+        // A copy, so that a few bytes of configuration do not hold a whole read buffer for the session.
+        track.config = Bytes::copy_from_slice(&frame.payload);
+        codec::describe(&mut track);
+        Some(track)
+    }
+
+    /// What an access unit tells: of a codec that is new, or in a key frame, which may change the size.
+    fn observed(former: Option<&Track>, share: &Share, frame: &Frame) -> Option<Track> {
+        let former = former.filter(|former| former.codec == share.codec);
+        if former.is_some() && !frame.is_keyframe() {
+            return None;
+        }
+        let mut track = former.cloned().unwrap_or_else(|| bare(share, frame));
+        codec::observe(&mut track, &frame.payload);
+        (former != Some(&track)).then_some(track)
     }
 }
 
@@ -172,15 +189,11 @@ impl Iterator for Unpacked<'_> {
     }
 }
 
-/// A track with what its configuration tells. A malformed configuration leaves the codec's name.
-fn described(frame: &Frame, share: &Share, config: &[u8]) -> Track {
+/// A track of which only the codec is known, and what the flags of a classic message tell of its sound.
+fn bare(share: &Share, frame: &Frame) -> Track {
     let mut track = Track::bare(frame.track, frame.kind, share.codec);
     if let Some((sample_rate, channels)) = share.sound {
-        track.sample_rate = Some(sample_rate);
-        track.channels = Some(channels);
+        (track.sample_rate, track.channels) = (Some(sample_rate), Some(channels));
     }
-    // A copy, so that a few bytes of configuration do not hold a whole read buffer for the session.
-    track.config = Bytes::copy_from_slice(config);
-    jackfield_media::codec::describe(&mut track);
     track
 }

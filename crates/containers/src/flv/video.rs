@@ -6,7 +6,7 @@ use super::head::{Message, Share, signed_24};
 use jackfield_media::{Codec, FrameClass, TrackKind};
 
 /// The bit of the first byte that says that a FourCC names the codec.
-const EX_HEADER: u8 = 0x80;
+pub(super) const EX_HEADER: u8 = 0x80;
 /// Frame types.
 const KEY_FRAME: u8 = 1;
 const GENERATED_KEY_FRAME: u8 = 4;

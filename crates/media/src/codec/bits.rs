@@ -62,12 +62,6 @@ impl<'a> Bits<'a> {
         Some((1u32 << zeros) - 1 + self.read(zeros)?)
     }
 
-    /// `se(v)`: the signed form.
-    pub(super) fn signed_exp_golomb(&mut self) -> Option<i64> {
-        let code = i64::from(self.exp_golomb()?);
-        Some(if code % 2 == 1 { code / 2 + 1 } else { -(code / 2) })
-    }
-
     /// How many bits are left.
     pub(super) fn left(&self) -> usize {
         self.bytes.len() * 8 - self.at
@@ -85,9 +79,6 @@ mod tests {
         let mut bits = Bits::new(&bytes);
         let codes: Vec<_> = std::iter::from_fn(|| bits.exp_golomb()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 6, 7]);
-        let mut bits = Bits::new(&bytes);
-        let codes: Vec<_> = std::iter::from_fn(|| bits.signed_exp_golomb()).collect();
-        assert_eq!(codes, [0, 1, -1, 2, -3, 4]);
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! How a message body is framed, for those who pass bodies on: what a reader must know to read it.
+
+use super::enhanced::{MOD_EX, Modified, multitrack};
+use super::head::Message;
+use super::{audio, video};
+use jackfield_media::{Codec, TrackKind};
+
+/// What a reader of a message body must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing of enhanced RTMP: the codec has a number.
+    Classic,
+    /// FourCCs. A packet type that is not known here stands behind them.
+    FourCc,
+    /// How several tracks share a message stream.
+    Multitrack,
+}
+
+/// Whether the head has modifiers (ModEx) before its packet type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modifiers {
+    /// It has.
+    Some,
+    /// It has none.
+    None,
+}
+
+/// The frame of a message body.
+#[derive(Debug)]
+pub struct Framing<'a> {
+    /// What its reader must know.
+    pub form: Form,
+    /// Whether that includes modifiers.
+    pub modifiers: Modifiers,
+    body: &'a [u8],
+    message: Message,
+}
+
+impl<'a> Framing<'a> {
+    /// Reads the head of an audio or video message. `None` for data, and for bodies that
+    /// [`Unpacker::unpack`](super::Unpacker::unpack) takes for malformed.
+    #[must_use]
+    pub fn read(kind: TrackKind, body: &'a [u8]) -> Option<Self> {
+        let &first = body.first()?;
+        let is_enhanced = match kind {
+            TrackKind::Video => first & video::EX_HEADER != 0,
+            TrackKind::Audio => first >> 4 == audio::EX_HEADER,
+            TrackKind::Data => return None,
+        };
+        let message = Message::read(kind, body).ok()?;
+        if let Message::Several(several) = &message {
+            several.check(body).ok()?;
+        }
+        if !is_enhanced {
+            return Some(Self { form: Form::Classic, modifiers: Modifiers::None, body, message });
+        }
+        let announced = Modified::read(first, body)?.packet_type;
+        let form = if announced == multitrack(kind) { Form::Multitrack } else { Form::FourCc };
+        let modifiers = if first & 0x0f == MOD_EX { Modifiers::Some } else { Modifiers::None };
+        Some(Self { form, modifiers, body, message })
+    }
+
+    /// Codec and track number of each share of the message that holds something. What is passed on unread counts as
+    /// one share, of track 0 and the codec `none`.
+    pub fn shares(&self) -> impl Iterator<Item = (Codec, u8)> + '_ {
+        let (sole, several) = match &self.message {
+            Message::Sole(share) => (Some((share.codec, share.number)), None),
+            Message::Several(several) => (None, Some(several)),
+        };
+        let mut at = several.map_or(0, |several| several.at);
+        let next = move || {
+            let (share, next) = several?.next(at, self.body)?;
+            at = next;
+            Some(share)
+        };
+        let filled = std::iter::from_fn(next).filter(|share| !share.payload.is_empty());
+        sole.into_iter().chain(filled.map(|share| (share.codec, share.number)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(kind: TrackKind, body: &[u8], form: Form, modifiers: Modifiers, shares: &[(Codec, u8)]) {
+        let framing = Framing::read(kind, body).unwrap();
+        assert_eq!((framing.form, framing.modifiers), (form, modifiers), "{body:02x?}");
+        assert_eq!(framing.shares().collect::<Vec<_>>(), shares, "{body:02x?}");
+    }
+
+    #[test]
+    fn a_reader_is_told_what_it_must_know() {
+        use Form::{Classic, FourCc, Multitrack};
+        use Modifiers::{None, Some};
+        let video = |body: &[u8], form, modifiers, shares: &[_]| {
+            check(TrackKind::Video, body, form, modifiers, shares);
+        };
+        video(b"\x17\x01\0\0\0abcde", Classic, None, &[(Codec::H264, 0)]);
+        video(b"\x1c\x01\0\0\0abcde", Classic, None, &[(Codec::Hevc, 0)]);
+        video(b"\x91hvc1\0\0\0abcde", FourCc, None, &[(Codec::Hevc, 0)]);
+        video(b"\x9fav01abc", FourCc, None, &[(Codec::Av1, 0)]);
+        video(b"\xd0\x01", FourCc, None, &[(Codec::Other("none"), 0)]);
+        video(b"\x97\x02\0\0\x07\x01av01abc", FourCc, Some, &[(Codec::Av1, 0)]);
+        video(b"\x97\x02\0\0\x07\x06\x01av01\x05abc", Multitrack, Some, &[(Codec::Av1, 5)]);
+        video(b"\x96\x03hvc1\x01abc", Multitrack, None, &[(Codec::Hevc, 1)]);
+        let many = b"\x96\x13vp09\x00\0\0\x02ab\x02\0\0\0\x01\0\0\x01c";
+        video(many, Multitrack, None, &[(Codec::Vp9, 0), (Codec::Vp9, 1)]);
+        let codecs = b"\x96\x23av01\x00\0\0\x02abhvc1\x03\0\0\x01c";
+        video(codecs, Multitrack, None, &[(Codec::Av1, 0), (Codec::Hevc, 3)]);
+        check(TrackKind::Audio, b"\xaf\x01abc", Classic, None, &[(Codec::Aac, 0)]);
+        check(TrackKind::Audio, b"\x91Opusabc", FourCc, None, &[(Codec::Opus, 0)]);
+        check(TrackKind::Audio, b"\x95\x01mp4a\x01abc", Multitrack, None, &[(Codec::Aac, 1)]);
+    }
+
+    #[test]
+    fn what_is_malformed_or_data_has_no_framing() {
+        for body in [&b""[..], b"\x91hv", b"\x97\xff", b"\x96\x13hvc1\x01\0\0\x09abc"] {
+            assert!(Framing::read(TrackKind::Video, body).is_none(), "{body:02x?}");
+        }
+        assert!(Framing::read(TrackKind::Data, b"\x02\0\x01a").is_none());
+    }
+}
