@@ -3,8 +3,8 @@
 //! Memory: a message's buffer grows with what really came, never with what a header declares, except
 //! that it may begin with the size of the last message of its chunk stream, up to 256 KiB.
 
-use super::header::{Basic, Fields, MAX_HEADER, be32};
-use super::{ChunkLimits, INITIAL_CHUNK_SIZE, MessageHeader, RawMessage};
+use super::header::{Basic, Fields, MAX_HEADER};
+use super::{ChunkLimits, EXTENDED, INITIAL_CHUNK_SIZE, MessageHeader, RawMessage};
 use crate::{Error, Input};
 use bytes::Bytes;
 
@@ -14,6 +14,10 @@ const COPY_BELOW: usize = 1024;
 const FIRST_CAPACITY: usize = 4096;
 /// And with this much at most, however long the last message was.
 const MAX_FIRST_CAPACITY: usize = 256 << 10;
+
+/// An extended delta that lies less than this much after the last time stamp is a time stamp itself.
+/// Milliseconds.
+const ABSOLUTE_WITHIN: u32 = 60_000;
 
 /// Reads messages from chunks. One per direction of a connection.
 #[derive(Debug)]
@@ -25,6 +29,18 @@ pub struct ChunkReader {
     current: Option<Chunk>,
     /// Capacity of all unfinished messages.
     buffered: usize,
+    habit: Habit,
+}
+
+/// Whether chunks of type 3 repeat the extended field, as RTMP 1.0 §5.3.1.3 wants, or leave it out, as
+/// the version of 2009 allowed. Flash and several encoders do the one, several others the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Habit {
+    /// Each chunk is looked at.
+    Unknown,
+    /// The payload went on where the field would have been: it is never repeated, whatever a later payload
+    /// looks like.
+    LeavesOut,
 }
 
 /// What later headers of a chunk stream refer to, and its unfinished message.
@@ -65,7 +81,7 @@ impl ChunkReader {
     #[must_use]
     pub fn new(limits: ChunkLimits) -> Self {
         let chunk_size = INITIAL_CHUNK_SIZE as usize;
-        Self { limits, chunk_size, streams: Vec::new(), current: None, buffered: 0 }
+        Self { limits, chunk_size, streams: Vec::new(), current: None, buffered: 0, habit: Habit::Unknown }
     }
 
     /// The next whole message, or `None` when all input is taken. The caller must obey Set Chunk Size
@@ -128,8 +144,7 @@ impl ChunkReader {
         let rest = bytes.get(basic.len..).unwrap_or_default();
         let known = self.streams.iter().position(|s| s.id == basic.chunk_stream);
         let header = if basic.format == 3 {
-            let extended = known.and_then(|index| self.streams.get(index)).and_then(|s| s.extended);
-            match repeated_extended(extended, rest) {
+            match self.repeated_extended(known, rest) {
                 Some(len) => Header { fields: None, len: basic.len + len },
                 None => return Ok(Step::Starved),
             }
@@ -146,6 +161,28 @@ impl ChunkReader {
         input.skip(header.len);
         self.begin_chunk(index, header.fields)?;
         Ok(Step::Read)
+    }
+
+    /// The length of the extended field of a chunk of type 3: it is taken for one only if it is equal to the
+    /// last header's. `None` if bytes are missing to tell.
+    fn repeated_extended(&mut self, known: Option<usize>, bytes: &[u8]) -> Option<usize> {
+        let Some(stream) = known.and_then(|index| self.streams.get(index)) else {
+            return Some(0);
+        };
+        let Some(field) = stream.extended.filter(|_| self.habit == Habit::Unknown) else {
+            return Some(0);
+        };
+        let field = field.to_be_bytes();
+        // Bytes that differ already decide: the last chunk of a message may be shorter than the field.
+        let is_like = field.iter().zip(bytes).all(|(want, got)| want == got);
+        if !is_like && stream.state == MessageState::Inside {
+            self.habit = Habit::LeavesOut;
+        }
+        match (is_like, bytes.len() >= field.len()) {
+            (true, true) => Some(field.len()),
+            (true, false) => None,
+            (false, _) => Some(0),
+        }
     }
 
     fn open_stream(&mut self, basic: Basic) -> Result<usize, Error> {
@@ -230,14 +267,11 @@ struct Header {
     len: usize,
 }
 
-/// The length of the extended field of a chunk of type 3: RTMP 1.0 §5.3.1.3 wants the last header's
-/// repeated, but many encoders leave it out, so it is taken for one only if it is equal. `None` if
-/// bytes are missing to tell.
-fn repeated_extended(extended: Option<u32>, bytes: &[u8]) -> Option<usize> {
-    match extended {
-        None => Some(0),
-        Some(field) => Some(if be32(bytes)? == field { 4 } else { 0 }),
-    }
+/// Whether the extended field of a delta holds a time stamp. Some encoders write it so once their time stamps
+/// need the field, and the specification does not rule it out in so many words; a true delta of hours that
+/// hits the last time stamp does not occur.
+fn is_absolute(fields: Fields, last: u32) -> bool {
+    fields.extended.is_some() && fields.time >= EXTENDED && fields.time.wrapping_sub(last) < ABSOLUTE_WITHIN
 }
 
 impl ChunkStream {
@@ -269,7 +303,10 @@ impl ChunkStream {
             self.message_stream = message_stream;
             self.timestamp = fields.time;
         } else {
-            self.timestamp = self.timestamp.wrapping_add(fields.time);
+            if is_absolute(fields, self.timestamp) {
+                self.delta = fields.time.wrapping_sub(self.timestamp);
+            }
+            self.timestamp = self.timestamp.wrapping_add(self.delta);
         }
         if let Some((length, kind)) = fields.message {
             self.length = length;

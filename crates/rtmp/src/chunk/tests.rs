@@ -113,6 +113,87 @@ fn extended_time_stamps_in_type_3_are_seen_whether_repeated_or_not() {
     }
 }
 
+/// A message in two chunks at an extended time stamp, whose second chunk begins with `tail`.
+fn two_chunks(field: u32, repeat: &[u8], tail: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(128 + tail.len()).unwrap();
+    let mut wire = vec![4, 0xff, 0xff, 0xff, 0, 0, length, 9, 1, 0, 0, 0];
+    wire.extend(field.to_be_bytes());
+    wire.extend([7; 128]);
+    wire.push(0xc4);
+    wire.extend(repeat);
+    wire.extend(tail);
+    wire
+}
+
+#[test]
+fn an_encoder_that_leaves_the_field_out_is_remembered() {
+    let field = 0x0100_0000_u32;
+    // The second message's payload goes on with bytes that look like the field.
+    let wire = [two_chunks(field, b"", b"payload"), two_chunks(field, b"", b"\x01\0\0\0more")].concat();
+    for piece in [usize::MAX, 1] {
+        let got = read_all(&mut ChunkReader::new(ChunkLimits::default()), &wire, piece).unwrap();
+        let tails: Vec<&[u8]> = got.iter().map(|message| &message.body[128..]).collect();
+        assert_eq!(tails, [&b"payload"[..], b"\x01\0\0\0more"]);
+    }
+    // One that repeats it may send such a payload, too.
+    let repeated = field.to_be_bytes();
+    let wire =
+        [two_chunks(field, &repeated, b"\x01\0\0\0more"), two_chunks(field, &repeated, b"tail")].concat();
+    let got = read(&wire).unwrap();
+    assert_eq!((&got[0].body[128..], &got[1].body[128..]), (&b"\x01\0\0\0more"[..], &b"tail"[..]));
+}
+
+#[test]
+fn a_last_chunk_shorter_than_the_field_does_not_wait_for_more() {
+    for tail in [&b"x"[..], b"xy", b"xyz"] {
+        let got = read(&two_chunks(0x0100_0000, b"", tail)).unwrap();
+        assert_eq!(got.len(), 1, "nothing comes after it");
+        assert_eq!(&got[0].body[128..], tail);
+    }
+}
+
+#[test]
+fn the_first_time_stamp_that_needs_the_field_is_the_mark_itself() {
+    for timestamp in [0xff_fffe_u32, 0xff_ffff, 0x100_0000, u32::MAX] {
+        for form in [HeaderForm::Full, HeaderForm::Shortest] {
+            let mut writer = ChunkWriter::new(form);
+            let mut wire = Vec::new();
+            for step in 0..3 {
+                let timestamp = timestamp.wrapping_add(step);
+                let header = MessageHeader { chunk_stream: 4, message_stream: 1, kind: 9, timestamp };
+                writer.write(header, &[7; 300], &mut wire);
+            }
+            let expect: Vec<u32> = (0..3).map(|step| timestamp.wrapping_add(step)).collect();
+            assert_eq!(times(&wire), expect, "{form:?}");
+        }
+    }
+}
+
+#[test]
+fn a_time_stamp_in_the_place_of_an_extended_delta_is_recognised() {
+    let message = |format: u8, time: [u8; 3], extended: &[u8]| {
+        let mut wire = vec![format << 6 | 4];
+        wire.extend(time);
+        wire.extend([0, 0, 1, 9]);
+        wire.extend([1, 0, 0, 0].iter().take(if format == 0 { 4 } else { 0 }));
+        wire.extend(extended);
+        wire.push(7);
+        wire
+    };
+    let wire = [
+        message(0, [0xff, 0xff, 0xf0], b""),
+        message(1, [0xff; 3], &0x0100_0010_u32.to_be_bytes()),
+        message(1, [0xff; 3], &0x0100_0030_u32.to_be_bytes()),
+        vec![0xc4, 1, 0, 0, 0x30, 7],
+        message(1, [0, 0, 1], b""),
+    ]
+    .concat();
+    assert_eq!(times(&wire), [0xff_fff0, 0x100_0010, 0x100_0030, 0x100_0050, 0x100_0051]);
+    // A true delta of hours.
+    let wire = [message(0, [0; 3], b""), message(1, [0xff; 3], &0x0200_0000_u32.to_be_bytes())].concat();
+    assert_eq!(times(&wire), [0, 0x200_0000]);
+}
+
 #[test]
 fn messages_may_be_interleaved() {
     let mut video = Vec::new();

@@ -87,8 +87,8 @@ impl ChunkWriter {
         };
         let before = *last;
         let delta = header.timestamp.wrapping_sub(before.header.timestamp);
-        // A step back is told in full: a delta of nearly 2³² confuses readers.
-        let choice = if before.header.message_stream != header.message_stream || delta > u32::MAX / 2 {
+        // A step back or of hours is told in full: readers disagree about what stands in an extended delta.
+        let choice = if before.header.message_stream != header.message_stream || delta >= EXTENDED {
             full
         } else if before.length != length || before.header.kind != header.kind {
             Choice { format: 1, time: delta }
