@@ -2,13 +2,16 @@
 //!
 //! - [`Listener`] binds a [`ListenAddr`] and accepts; [`raise_descriptor_limit`] makes room for many.
 //! - [`proxy`] reads PROXY protocol headers of trusted load balancers.
-//! - [`writer`] is the sending side of a socket that several tasks share and none waits for.
+//! - [`tls`] has the certificates of listeners, replaced while they run, and encrypted sockets.
+//! - [`writer`] is the sending side of a [`Socket`] that several tasks share and none waits for.
 //! - [`outbound`] makes HTTP clients.
 //! - [`Seldom`] keeps log lines that peers cause few.
 //!
 //! | specification | version | module |
 //! |---|---|---|
 //! | PROXY protocol | 2 | [`proxy`] |
+//! | TLS | 1.2 (RFC 5246), 1.3 (RFC 8446), by rustls | [`tls`] |
+//! | Server name indication | RFC 6066 §3 | [`tls`] |
 //!
 //! What it does not do: speak a media protocol, count connections (that is `sessions`), or spawn tasks.
 
@@ -17,8 +20,11 @@ mod listen;
 pub mod outbound;
 pub mod proxy;
 mod seldom;
+mod socket;
+pub mod tls;
 pub mod writer;
 
 pub use descriptors::raise_descriptor_limit;
 pub use listen::{Accepted, BindError, ListenAddr, ListenAddrError, Listener, acknowledge_at_once};
 pub use seldom::Seldom;
+pub use socket::Socket;

@@ -8,7 +8,12 @@
 //! The queue is bounded by those who fill it: the hub looks at [`SocketWriter::backlog`] before each
 //! batch and drops to the next key frame (full-policy `DropToKeyframe`), the connection's task stops
 //! reading while too many [`Class::Control`] bytes wait.
+//!
+//! Under TLS the same holds of plaintext: it is encrypted when the socket may take it, and at most 64 KiB wait
+//! encrypted. They count as waiting until the socket has taken all of them.
 
+use crate::Socket;
+use crate::tls::{Drained, TlsSocket};
 use bytes::{Buf, Bytes};
 use jackfield_media::Mono;
 use socket2::SockRef;
@@ -17,7 +22,6 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Slices of one write. The kernel takes 1024; few writes have more than a handful.
@@ -88,7 +92,7 @@ pub struct Backlog {
 pub struct SocketWriter(Arc<Inner>);
 
 struct Inner {
-    stream: Arc<TcpStream>,
+    socket: Socket,
     state: Mutex<State>,
     /// Something was queued, or writing failed.
     queued: Notify,
@@ -98,6 +102,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Queued>,
+    /// When the oldest bytes of the last write were given: those that may wait encrypted.
+    written_at: Option<Mono>,
     bytes: usize,
     control_bytes: usize,
     sent_bytes: u64,
@@ -113,11 +119,11 @@ struct Queued {
 
 impl SocketWriter {
     /// A writer for this socket. `on_sent` is told how many bytes the socket took, each time that it takes
-    /// some; it must only count.
+    /// some, in plaintext; it must only count.
     #[must_use]
-    pub fn new(stream: Arc<TcpStream>, on_sent: impl Fn(usize) + Send + Sync + 'static) -> Self {
-        let on_sent = Box::new(on_sent);
-        Self(Arc::new(Inner { stream, state: Mutex::default(), queued: Notify::new(), on_sent }))
+    pub fn new(socket: impl Into<Socket>, on_sent: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        let (socket, on_sent) = (socket.into(), Box::new(on_sent));
+        Self(Arc::new(Inner { socket, state: Mutex::default(), queued: Notify::new(), on_sent }))
     }
 
     /// Writes the pieces, one after the other and nothing between them; queues what the socket does not
@@ -130,6 +136,7 @@ impl SocketWriter {
         }
         let mut taken = 0;
         if inner.write_queue(&mut state) == Room::Some {
+            state.written_at = Some(now);
             taken = inner.write_pieces(&mut state, pieces);
         }
         for piece in pieces {
@@ -141,7 +148,7 @@ impl SocketWriter {
             state.push(Queued { bytes: piece.rest(taken), class, at: now });
             taken = 0;
         }
-        let wake = !state.queue.is_empty() || state.failed.is_some();
+        let wake = !state.queue.is_empty() || state.failed.is_some() || inner.sealed(&state) > 0;
         drop(state);
         if wake {
             inner.queued.notify_one();
@@ -152,11 +159,13 @@ impl SocketWriter {
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         let state = self.0.state();
+        let sealed = self.0.sealed(&state);
+        let oldest = || state.queue.front().map(|queued| queued.at);
         Backlog {
-            bytes: state.bytes,
+            bytes: state.bytes + sealed,
             control_bytes: state.control_bytes,
-            since: state.queue.front().map(|queued| queued.at),
-            sent_bytes: state.sent_bytes,
+            since: if sealed > 0 { state.written_at } else { oldest() },
+            sent_bytes: state.sent_bytes.saturating_sub(sealed as u64),
         }
     }
 
@@ -195,14 +204,18 @@ impl SocketWriter {
             if !waits {
                 return Ok(());
             }
-            inner.stream.writable().await.map_err(|error| error.kind())?;
+            inner.socket.tcp().writable().await.map_err(|error| error.kind())?;
         }
     }
 
     /// Tells the peer that nothing more will be written. What is queued must have been flushed.
     pub fn shut_down(&self) {
+        let socket = &self.0.socket;
+        if let Socket::Tls(tls) = socket {
+            tls.say_end();
+        }
         // The peer may have closed already: there is nobody to be told then.
-        drop(SockRef::from(&*self.0.stream).shutdown(Shutdown::Write));
+        drop(SockRef::from(socket.tcp()).shutdown(Shutdown::Write));
     }
 }
 
@@ -225,6 +238,24 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes that wait encrypted.
+    fn sealed(&self, state: &State) -> usize {
+        match &self.socket {
+            Socket::Tls(tls) if state.failed.is_none() => tls.sealed(),
+            _ => 0,
+        }
+    }
+
+    /// Writes what waits encrypted.
+    fn drain(tls: &TlsSocket, state: &mut State) -> Room {
+        match tls.drain() {
+            Ok(Drained::Yes) => return Room::Some,
+            Ok(Drained::No) => {}
+            Err(error) => state.fail(error.kind()),
+        }
+        Room::None
+    }
+
     /// Writes from the queue until it is empty or the socket is full.
     fn write_queue(&self, state: &mut State) -> Room {
         while !state.queue.is_empty() && state.failed.is_none() {
@@ -236,6 +267,7 @@ impl Inner {
             }
             match self.write(slices.get(..count).unwrap_or_default()) {
                 Ok(taken) => {
+                    state.written_at = state.queue.front().map(|queued| queued.at);
                     state.sent_bytes += taken as u64;
                     state.pop(taken);
                 }
@@ -243,7 +275,11 @@ impl Inner {
                 Err(error) => state.fail(error.kind()),
             }
         }
-        if state.failed.is_some() { Room::None } else { Room::Some }
+        match &self.socket {
+            _ if state.failed.is_some() => Room::None,
+            Socket::Plain(_) => Room::Some,
+            Socket::Tls(tls) => Self::drain(tls, state),
+        }
     }
 
     /// Writes pieces without queueing; says how many bytes the socket took.
@@ -282,7 +318,11 @@ impl Inner {
             return Ok(0);
         }
         loop {
-            match self.stream.try_write_vectored(slices) {
+            let written = match &self.socket {
+                Socket::Plain(stream) => stream.try_write_vectored(slices),
+                Socket::Tls(tls) => tls.write(slices),
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => {
                     (self.on_sent)(taken);

@@ -2,14 +2,17 @@
 
 use jackfield_net::ListenAddr;
 use jackfield_net::proxy::Networks;
+use jackfield_net::tls::ServerTls;
 use jackfield_rtmp::ServerConfig;
 use std::time::Duration;
 
 /// Settings of an [`RtmpServer`](crate::RtmpServer).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RtmpConfig {
-    /// Where to listen.
+    /// Where to listen for clear text.
     pub listen: Vec<ListenAddr>,
+    /// Where to listen for TLS, and the settings of each listener.
+    pub listen_tls: Vec<(ListenAddr, ServerTls)>,
     /// Chunk size, deadlines and limits of each session.
     pub session: ServerConfig,
     /// Peers whose PROXY header is believed.
@@ -26,6 +29,7 @@ impl Default for RtmpConfig {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            listen_tls: Vec::new(),
             session: ServerConfig::default(),
             trusted_proxies: Networks::default(),
             hold: HoldLimits::default(),

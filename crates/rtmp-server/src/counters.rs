@@ -13,6 +13,7 @@ pub(crate) struct Counters {
     protocol_errors: Count,
     over_limit: Count,
     bad_proxy: Count,
+    bad_tls: Count,
     malformed_media: Count,
 }
 
@@ -45,6 +46,8 @@ pub struct CountersSnapshot {
     pub over_limit: u64,
     /// Connections from trusted proxies with a bad PROXY header, or half of one.
     pub bad_proxy: u64,
+    /// Connections to a TLS listener that could not agree, or spoke something else.
+    pub bad_tls: u64,
     /// Media messages that were dropped because their head was cut off.
     pub malformed_media: u64,
 }
@@ -56,6 +59,7 @@ impl Counters {
             protocol_errors: self.protocol_errors.so_far(),
             over_limit: self.over_limit.so_far(),
             bad_proxy: self.bad_proxy.so_far(),
+            bad_tls: self.bad_tls.so_far(),
             malformed_media: self.malformed_media.so_far(),
         }
     }
@@ -81,6 +85,12 @@ impl Counters {
     pub(crate) fn bad_proxy(&self, peer: SocketAddr, error: &impl Display) {
         if let Some(times) = self.bad_proxy.one() {
             tracing::warn!(%peer, %error, times, "Proxy sent a bad header");
+        }
+    }
+
+    pub(crate) fn bad_tls(&self, peer: SocketAddr, error: &impl Display) {
+        if let Some(times) = self.bad_tls.one() {
+            tracing::warn!(%peer, %error, times, "TLS handshake failed");
         }
     }
 

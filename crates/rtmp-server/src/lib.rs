@@ -28,6 +28,7 @@
 //! ```
 //!
 //! The contract:
+//! - Behind TLS everything is the same; a client has one deadline for both handshakes.
 //! - Accepting never waits for a client. A panic in a connection's task ends that connection only.
 //! - Nothing that tells success is written before the gate's answer. A refusal reaches the client with
 //!   its public reason: it is flushed, the sending side is closed, and the client has a moment to read it.
@@ -42,7 +43,7 @@
 //! | replies that a client does not read | 64 KiB | the socket is not read (`Block`) |
 //! | media that a player does not read | the hub's, by bytes and time | `DropToKeyframe`, then `Disconnect` |
 //!
-//! What it does not do: the protocol itself (that is `rtmp`), decide anything (that is `gate`), RTMPS.
+//! What it does not do: the protocol itself (that is `rtmp`), decide anything (that is `gate`), TLS (that is `net`).
 
 mod accept;
 mod config;

@@ -1,6 +1,8 @@
 //! The receiving side of a socket: one buffer that grows with what comes.
 
 use bytes::{Bytes, BytesMut};
+use jackfield_net::Socket;
+use jackfield_net::tls::{Received, TlsSocket};
 use std::io;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -33,11 +35,29 @@ impl ReadBuffer {
         Self { buffer: BytesMut::new(), size: LEAST }
     }
 
+    /// Reads what is there, about a buffer full, without waiting.
+    pub(crate) fn read(&mut self, socket: &Socket) -> io::Result<Read> {
+        match socket {
+            Socket::Plain(stream) => self.read_plain(stream),
+            Socket::Tls(socket) => self.read_tls(socket),
+        }
+    }
+
+    /// The plaintext that is there. It comes in records of at most 16 KiB, so the buffer grows as needed.
+    fn read_tls(&mut self, socket: &TlsSocket) -> io::Result<Read> {
+        Ok(match socket.read(&mut self.buffer, MOST)? {
+            // Its memory goes with the bytes: most of the connections are players, who say little.
+            Received::Some => Read::Some(std::mem::take(&mut self.buffer).freeze()),
+            Received::Nothing => Read::Nothing,
+            Received::End => Read::End,
+        })
+    }
+
     /// Reads what is there, at most a buffer full, without waiting.
     ///
     /// A sender with Nagle's algorithm holds the rest of a message back until its head is acknowledged, which
     /// reading the head does. So a second read finds more, and one pass serves both.
-    pub(crate) fn read(&mut self, stream: &TcpStream) -> io::Result<Read> {
+    pub(crate) fn read_plain(&mut self, stream: &TcpStream) -> io::Result<Read> {
         if self.buffer.capacity() - self.buffer.len() < LEAST / 4 {
             self.buffer.reserve(self.size);
         }
@@ -99,7 +119,7 @@ mod tests {
         let mut got = Vec::new();
         while got.len() < count {
             stream.readable().await.unwrap();
-            match buffer.read(stream).unwrap() {
+            match buffer.read_plain(stream).unwrap() {
                 Read::Some(bytes) => got.extend_from_slice(&bytes),
                 Read::Nothing => {}
                 Read::End => panic!("the end came after {} bytes", got.len()),
@@ -123,7 +143,7 @@ mod tests {
         drop(here);
         assert_eq!(bytes(&mut buffer, &there, 4).await, b"last");
         there.readable().await.unwrap();
-        assert!(matches!(buffer.read(&there), Ok(Read::End)));
+        assert!(matches!(buffer.read_plain(&there), Ok(Read::End)));
     }
 
     #[tokio::test]

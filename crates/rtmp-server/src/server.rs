@@ -7,7 +7,8 @@ use crate::format::RtmpPackager;
 use jackfield_gate::Gate;
 use jackfield_hub::{Hub, Packager};
 use jackfield_media::Mono;
-use jackfield_net::{BindError, Listener};
+use jackfield_net::tls::ServerTls;
+use jackfield_net::{BindError, ListenAddr, Listener};
 use jackfield_runtime::Tasks;
 use jackfield_sessions::Connections;
 use std::net::SocketAddr;
@@ -47,19 +48,26 @@ impl RtmpServer {
     /// # Errors
     /// [`BindError`] of the first listener that cannot bind; none accepts then.
     pub fn start(config: RtmpConfig, deps: Deps) -> Result<Running, BindError> {
-        let listeners =
-            config.listen.iter().map(|addr| Listener::bind(*addr)).collect::<Result<Vec<_>, _>>()?;
+        let listeners = bind_all(&config)?;
         let packager = Arc::new(RtmpPackager::new(config.session.chunk_size));
         let tasks = deps.tasks.part();
         let shared = Arc::new(Shared { config, deps, tasks, packager, counters: Counters::default() });
-        let addrs = listeners.iter().map(Listener::local_addr).collect();
-        for listener in listeners {
-            listener.log_listening("rtmp");
-            let accepting = accept::run(Arc::clone(&shared), listener);
+        let addrs = listeners.iter().map(|(listener, _)| listener.local_addr()).collect();
+        for (listener, tls) in listeners {
+            listener.log_listening(if tls.is_some() { "rtmps" } else { "rtmp" });
+            let accepting = accept::run(Arc::clone(&shared), listener, tls);
             drop(shared.tasks.spawn("rtmp-accept", accepting));
         }
         Ok(Running { shared, addrs })
     }
+}
+
+/// The listeners of clear text, then those of TLS.
+fn bind_all(config: &RtmpConfig) -> Result<Vec<(Listener, Option<ServerTls>)>, BindError> {
+    let plain = config.listen.iter().map(|addr| (*addr, None));
+    let tls = config.listen_tls.iter().map(|(addr, tls)| (*addr, Some(tls.clone())));
+    let bind = |(addr, tls): (ListenAddr, _)| Ok((Listener::bind(addr)?, tls));
+    plain.chain(tls).map(bind).collect()
 }
 
 /// The running service. Dropping it lets it run on.
@@ -69,7 +77,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The addresses that are bound, in the order of the configuration.
+    /// The addresses that are bound, in the order of the configuration: clear text first, then TLS.
     #[must_use]
     pub fn addrs(&self) -> &[SocketAddr] {
         &self.addrs

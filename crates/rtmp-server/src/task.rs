@@ -20,6 +20,7 @@ use jackfield_events::EndReason;
 use jackfield_gate::Refusal;
 use jackfield_hub::{Busy, NotFound, PlayGrant, PublishGrant, Publisher, Subscriber};
 use jackfield_media::Text;
+use jackfield_net::Socket;
 use jackfield_net::writer::{Class, Piece, SocketWriter};
 use jackfield_rtmp::{Event, Output, ServerSession};
 use jackfield_runtime::clock::Alarm;
@@ -27,7 +28,6 @@ use jackfield_runtime::{CancellationToken, clock, random};
 use jackfield_sessions::{Connection, Tls};
 use std::io;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// A client that lets more replies than this wait is not read until it has taken them.
 const MAX_CONTROL_BYTES: usize = 64 << 10;
@@ -73,7 +73,7 @@ pub(crate) struct ConnectionTask {
     shared: Arc<Shared>,
     /// Shared with the questions that are asked about it.
     connection: Arc<Connection>,
-    stream: Arc<TcpStream>,
+    socket: Socket,
     writer: SocketWriter,
     reader: ReadBuffer,
     session: ServerSession,
@@ -91,16 +91,16 @@ impl ConnectionTask {
     pub(crate) fn new(
         shared: Arc<Shared>,
         connection: Connection,
-        stream: TcpStream,
+        socket: Socket,
         reader: ReadBuffer,
     ) -> Self {
-        let stream = Arc::new(stream);
         let counters = connection.counters();
         Self {
-            writer: SocketWriter::new(Arc::clone(&stream), move |bytes| counters.add_sent(bytes)),
-            session: ServerSession::new(shared.config.session, random::number(), clock::now()),
+            writer: SocketWriter::new(socket.clone(), move |bytes| counters.add_sent(bytes)),
+            // One deadline for all handshakes, that of TLS included.
+            session: ServerSession::new(shared.config.session, random::number(), connection.opened_at()),
             connection: Arc::new(connection),
-            stream,
+            socket,
             reader,
             told: Told::default(),
             roles: Roles::default(),
@@ -116,6 +116,10 @@ impl ConnectionTask {
     pub(crate) async fn run(mut self, first: Bytes) {
         if !first.is_empty() {
             self.received(first);
+        }
+        // What came with the end of a TLS handshake is in our hands: the socket does not tell of it again.
+        if matches!(self.socket, Socket::Tls(_)) {
+            self.read();
         }
         let end = loop {
             self.pump().await;
@@ -143,7 +147,7 @@ impl ConnectionTask {
             kick = self.connection.kicked() => self.close(kick.reason, kick.text),
             (stream, happened) = self.waits.next() => Box::pin(self.on_happened(stream, happened)).await,
             // Before writing: a client that said its end and went is heard, though it takes no reply any more.
-            ready = self.stream.readable(), if reads => {
+            ready = self.socket.tcp().readable(), if reads => {
                 if ready.is_ok() { self.read() } else { self.lost() }
             }
             () = write(&self.writer, choked) => self.on_write_end(),
@@ -153,9 +157,9 @@ impl ConnectionTask {
 
     fn read(&mut self) {
         if self.roles.is_empty() {
-            jackfield_net::acknowledge_at_once(&self.stream);
+            jackfield_net::acknowledge_at_once(self.socket.tcp());
         }
-        match self.reader.read(&self.stream) {
+        match self.reader.read(&self.socket) {
             Ok(Read::Some(bytes)) => self.received(bytes),
             Ok(Read::Nothing) => {}
             Ok(Read::End) | Err(_) => self.lost(),
@@ -186,7 +190,10 @@ impl ConnectionTask {
 
     async fn on_event(&mut self, event: Event) {
         match event {
-            Event::HandshakeDone(_) => self.connection.handshake_complete(Tls::Off),
+            Event::HandshakeDone(_) => self.connection.handshake_complete(match self.socket {
+                Socket::Plain(_) => Tls::Off,
+                Socket::Tls(_) => Tls::On,
+            }),
             Event::Connect(connect) => self.on_connect(*connect),
             Event::Publish(publish) => self.on_publish(publish),
             Event::Play(play) => self.on_play(play),

@@ -4,6 +4,7 @@
 //! The module `tables` says what there is; everything else follows from it: reading, ranges, flags, variables, the
 //! merged print-out, the reference and the example.
 
+mod certificates;
 mod hook;
 mod kinds;
 mod overrides;
@@ -23,11 +24,15 @@ pub use kinds::{SecretRef, SigningSecret, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
 pub use problem::{Colour, Problems, nearest};
 pub use reference::{example, reference};
-pub use tables::{HookTable, HooksTable, HttpTable, HubTable, RtmpTable, SecurityTable, ServerTable};
-pub use tables::{LogFormat, LogLevel, ModeWord, StdinWord, StdioForm, StdioTarget, TakeoverWord};
+pub use tables::{
+    HookTable, HooksTable, HttpTable, HubTable, RtmpTable, RtmpsTable, SecurityTable, ServerTable,
+};
+pub use tables::{
+    LogFormat, LogLevel, ModeWord, StdinWord, StdioForm, StdioTarget, TakeoverWord, TlsVersionWord,
+};
 
 use problem::{Problem, Severity};
-use source::{At, Entry, Raw, Source};
+use source::{At, Entry, Node, Raw, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use table::{Given, Table, TableSpec};
@@ -40,6 +45,8 @@ pub struct Config {
     pub server: ServerTable,
     /// `[rtmp]`.
     pub rtmp: RtmpTable,
+    /// `[rtmps]`, or each `[[rtmps]]`; never none.
+    pub rtmps: Vec<RtmpsTable>,
     /// `[http]`.
     pub http: HttpTable,
     /// `[hub]`.
@@ -56,10 +63,11 @@ pub struct Config {
     pub file: Option<PathBuf>,
 }
 
-/// The tables with one of each; `[[hook]]` is the one that repeats.
-const TABLES: [TableSpec; 6] = [
+/// The tables with one of each, and `[rtmps]`, which may repeat; `[[hook]]` always does.
+const TABLES: [TableSpec; 7] = [
     ServerTable::SPEC,
     RtmpTable::SPEC,
+    RtmpsTable::SPEC,
     HttpTable::SPEC,
     HubTable::SPEC,
     SecurityTable::SPEC,
@@ -80,6 +88,7 @@ fn table_with(key: &str) -> Option<&'static str> {
     named.map(|table| match table.name {
         "server" => "[server]",
         "rtmp" => "[rtmp]",
+        "rtmps" => "[rtmps]",
         "http" => "[http]",
         "hub" => "[hub]",
         "security" => "[security]",
@@ -121,12 +130,22 @@ impl Config {
         let tables = [
             ("[server]", self.server != other.server),
             ("[rtmp]", self.rtmp != other.rtmp),
-            ("[http]", self.http != other.http),
+            ("[rtmps]", !self.rtmps.iter().map(fixed).eq(other.rtmps.iter().map(fixed))),
+            ("[http]", fixed_of_http(&self.http) != fixed_of_http(&other.http)),
             ("[hub]", self.hub != other.hub),
             ("[security]", self.security != other.security),
         ];
         tables.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
     }
+}
+
+/// Certificates are read again by a reload.
+fn fixed(table: &RtmpsTable) -> RtmpsTable {
+    RtmpsTable { cert: Vec::new(), key: Vec::new(), ..table.clone() }
+}
+
+fn fixed_of_http(table: &HttpTable) -> HttpTable {
+    HttpTable { cert: Vec::new(), key: Vec::new(), ..table.clone() }
 }
 
 /// What was given so far.
@@ -135,6 +154,8 @@ struct Loading {
     cx: Reading,
     /// By the table's name.
     tables: BTreeMap<&'static str, Given>,
+    /// Those of a second `[[rtmps]]` and later.
+    more_rtmps: Vec<Given>,
     hooks: Vec<(Given, HookOrigin)>,
 }
 
@@ -175,12 +196,32 @@ impl Loading {
             Raw::Table(keys) => {
                 self.tables.insert(spec.name, Given::new(Some(entry.key_at), keys));
             }
+            Raw::List(tables) if spec.name == RtmpsTable::SPEC.name => self.rtmps_tables(tables),
             other => {
                 let title = format!("expected a table, found {}", other.kind());
                 let _none: Option<()> =
                     self.cx.refuse(&entry.value.at, title, format!("write {}", spec.title()));
             }
         }
+    }
+
+    /// The first stands where flags and variables find it.
+    fn rtmps_tables(&mut self, tables: Vec<Node>) {
+        let mut given = Vec::new();
+        for table in tables {
+            match table.raw {
+                Raw::Table(keys) => given.push(Given::new(Some(table.at), keys)),
+                other => {
+                    let title = format!("expected a table, found {}", other.kind());
+                    let _none: Option<()> = self.cx.refuse(&table.at, title, "write [[rtmps]]");
+                }
+            }
+        }
+        let mut given = given.into_iter();
+        if let Some(first) = given.next() {
+            self.tables.insert(RtmpsTable::SPEC.name, first);
+        }
+        self.more_rtmps.extend(given);
     }
 
     fn hook_tables(&mut self, entry: Entry) {
@@ -204,7 +245,7 @@ impl Loading {
         let is_table = matches!(entry.value.raw, Raw::Table(_) | Raw::List(_));
         let names = TABLES.iter().map(|table| table.name).chain(["hook"]);
         let (what, label) = if is_table {
-            ("table", "tables are [server] [rtmp] [http] [hub] [security] [hooks] [[hook]]")
+            ("table", "tables are [server] [rtmp] [rtmps] [http] [hub] [security] [hooks] [[hook]]")
         } else {
             ("key", "keys stand in tables")
         };
@@ -228,7 +269,9 @@ impl Loading {
         let given = |name| self.tables.get(name).expect("invariant: every table has an entry");
         let server = ServerTable::read(given("server"), cx);
         let rtmp = RtmpTable::read(given("rtmp"), cx);
+        let rtmps = read_rtmps(given("rtmps"), &self.more_rtmps, cx);
         let http = HttpTable::read(given("http"), cx);
+        certificates::check_http(given("http"), &http, &rtmps, cx);
         let hub = HubTable::read(given("hub"), cx);
         let security = SecurityTable::read(given("security"), cx);
         let hooks = HooksTable::read(given("hooks"), cx);
@@ -239,8 +282,20 @@ impl Loading {
             return Err(problems);
         }
         let warnings = problems.of(Severity::Warning);
-        Ok(Config { server, rtmp, http, hub, security, hooks, hook, warnings, file })
+        Ok(Config { server, rtmp, rtmps, http, hub, security, hooks, hook, warnings, file })
     }
+}
+
+/// Reads every `[[rtmps]]`.
+fn read_rtmps(first: &Given, more: &[Given], cx: &mut Reading) -> Vec<RtmpsTable> {
+    let mut tables = vec![RtmpsTable::read(first, cx)];
+    certificates::check_rtmps(first, &tables, cx);
+    for given in more {
+        given.refuse_unknown(&RtmpsTable::SPEC, table_with, cx);
+        tables.push(RtmpsTable::read(given, cx));
+        certificates::check_rtmps(given, &tables, cx);
+    }
+    tables
 }
 
 /// Reads all hooks; their names must differ.

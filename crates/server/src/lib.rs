@@ -8,7 +8,7 @@
 //! - Standard output belongs to events; the log goes to standard error.
 //! - SIGTERM and SIGINT stop in order: no more connections, a farewell to publishers and players, the hooks of
 //!   the stop events, then whatever programs are left. A second one ends at once. SIGHUP reads the configuration
-//!   again and replaces the hooks; a bad one keeps the old hooks and says so.
+//!   again and replaces the hooks and the certificates; a bad one keeps the old hooks and says so.
 //!
 //! | specification | version |
 //! |---|---|
@@ -22,6 +22,7 @@ mod logging;
 mod parts;
 mod signals;
 mod start;
+mod tls;
 
 pub use hooks::HookError;
 pub use start::{Server, StartError};

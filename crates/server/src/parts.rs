@@ -3,6 +3,7 @@
 use crate::config::{self, Config, Flags, TakeoverWord};
 use crate::hooks::{Hooks, dispatch_config};
 use crate::start::StartError;
+use crate::tls::Tls;
 use jackfield_api::Health;
 use jackfield_bus::Bus;
 use jackfield_dispatch::{Dispatch, Transport};
@@ -42,6 +43,7 @@ pub(crate) struct Parts {
     rtmp: jackfield_rtmp_server::Running,
     http: HttpServer,
     health: Health,
+    tls: Tls,
     config: Config,
 }
 
@@ -67,14 +69,17 @@ impl Parts {
         let (hub, minter) = Hub::new(hub_config(config), bus.clone(), tasks.clone());
         let gate = Gate::new(dispatch.clone(), hub.clone(), minter, bus.clone(), takeover(config));
         let connections = Connections::new(bus, connection_limits(config, max_connections));
+        let tls = Tls::start(config, &tasks)?;
         let health = Health::default();
         let http = HttpServer::start(http_config(config), jackfield_api::routes(health.clone()), &tasks)?;
         let deps = Deps { gate, hub: hub.clone(), connections, tasks: tasks.clone() };
-        let rtmp = RtmpServer::start(rtmp_config(config), deps)?;
-        Ok(Self { tasks, launcher, hooks, dispatch, hub, rtmp, http, health, config: config.clone() })
+        let rtmp = RtmpServer::start(rtmp_config(config, &tls), deps)?;
+        let config = config.clone();
+        Ok(Self { tasks, launcher, hooks, dispatch, hub, rtmp, http, health, tls, config })
     }
 
-    /// Reads the configuration again and replaces the hooks. A bad one changes nothing.
+    /// Reads the configuration again and replaces the certificates and the hooks. A bad one changes neither, but
+    /// the certificates that are in force are read again all the same.
     pub(crate) fn reload(&mut self, flags: &Flags) {
         let config = match Config::load(flags, config::environment()) {
             Ok(config) => config,
@@ -84,12 +89,14 @@ impl Parts {
                     "The configuration is not valid, the former hooks stay{}",
                     problems.without_text()
                 );
+                self.tls.read_again();
                 return;
             }
         };
         for line in config.warnings.lines() {
             tracing::warn!("Configuration: {line}");
         }
+        self.tls.reload(&config);
         if let Err(error) = self.hooks.replace(&config) {
             tracing::error!(%error, "A hook cannot be made, the former hooks stay");
             return;
@@ -191,9 +198,10 @@ fn http_config(config: &Config) -> HttpConfig {
     }
 }
 
-fn rtmp_config(config: &Config) -> RtmpConfig {
+fn rtmp_config(config: &Config, tls: &Tls) -> RtmpConfig {
     RtmpConfig {
         listen: config.rtmp.listen.clone(),
+        listen_tls: tls.rtmps.clone(),
         session: ServerConfig {
             chunk_size: u32::try_from(config.rtmp.chunk_size.0).unwrap_or(u32::MAX),
             handshake_timeout: config.rtmp.handshake_timeout,

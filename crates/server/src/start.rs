@@ -6,6 +6,7 @@ use crate::logging;
 use crate::parts::Parts;
 use crate::signals::{Signal, Signals};
 use jackfield_net::BindError;
+use jackfield_net::tls::{CertificateError, TlsError};
 use jackfield_process::StartError as HelperError;
 use jackfield_runtime::{Tasks, clock};
 use std::time::Duration;
@@ -32,6 +33,12 @@ pub enum StartError {
     /// A hook's handler.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// A certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The settings of a TLS listener.
+    #[error("cannot serve TLS: {0}")]
+    Tls(#[from] TlsError),
     /// A listener.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -3,7 +3,7 @@
 use super::*;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 async fn pair() -> (SocketWriter, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

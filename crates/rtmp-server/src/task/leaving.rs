@@ -35,8 +35,8 @@ impl ConnectionTask {
 
     /// Closes the socket, then tells so.
     pub(super) fn close_socket(self, reason: EndReason) {
-        let Self { connection, stream, writer, .. } = self;
-        drop((stream, writer));
+        let Self { connection, socket, writer, .. } = self;
+        drop((socket, writer));
         if let Some(connection) = Arc::into_inner(connection) {
             connection.close(reason);
         }
@@ -78,8 +78,8 @@ impl ConnectionTask {
             return;
         }
         self.writer.shut_down();
-        while self.stream.readable().await.is_ok() {
-            match self.reader.read(&self.stream) {
+        while self.socket.tcp().readable().await.is_ok() {
+            match self.reader.read(&self.socket) {
                 Ok(Read::Some(bytes)) => self.connection.received(bytes.len()),
                 Ok(Read::Nothing) => {}
                 Ok(Read::End) | Err(_) => return,

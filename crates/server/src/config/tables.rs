@@ -33,6 +33,14 @@ words! {
         Json = "json",
     }
 
+    /// The newest version of TLS that a listener speaks.
+    pub enum TlsVersionWord {
+        /// For clients whose handshake of 1.3 fails.
+        Tls12 = "1.2",
+        /// Everything that there is.
+        Tls13 = "1.3",
+    }
+
     /// What happens to a second publisher of a live key.
     pub enum TakeoverWord {
         /// It replaces one that sent nothing for 3 s, else it is refused.
@@ -109,10 +117,30 @@ tables! {
         publish_timeout: Duration = "30s" in "1s" ..= "1h",
     }
 
+    /// The RTMP listener under TLS. `[[rtmps]]` instead makes several, each with settings of its own.
+    pub struct RtmpsTable "rtmps" {
+        /// Addresses.
+        listen: Vec<ListenAddr> = [] like [":1936"] flag "rtmps-listen",
+        /// PEM files of the certificate, with those between it and its authority. Several are chosen by the name that
+        /// the client asks for (SNI); the first is the default. Read again on SIGHUP and when they change. A second
+        /// `[[rtmps]]` without any has those of the first.
+        cert: Vec<PathBuf> = [] like ["fullchain.pem"] flag "tls-cert",
+        /// PEM files of the certificates' keys, in the same order.
+        key: Vec<PathBuf> = [] like ["privkey.pem"] flag "tls-key",
+        /// The newest version of TLS: `1.3`, or `1.2` for old clients whose handshake of 1.3 fails. 1.2 is the oldest.
+        tls_max: TlsVersionWord = "1.3",
+    }
+
     /// The HTTP listener.
     pub struct HttpTable "http" {
         /// Addresses; `"off"` turns HTTP off.
         listen: ListenOrOff = [":8080"] flag "http-listen",
+        /// Addresses of HTTPS, with HTTP/2 and HTTP/1.1.
+        tls_listen: Vec<ListenAddr> = [] like [":8443"],
+        /// PEM files of the certificate, as in `[rtmps]`; if absent, those of `[rtmps]`.
+        cert: Vec<PathBuf> = [] like ["fullchain.pem"],
+        /// PEM files of the certificates' keys, in the same order.
+        key: Vec<PathBuf> = [] like ["privkey.pem"],
         /// Connections in total.
         max_connections: usize = 4096 in 1 ..= 1000000,
         /// A client that has not sent its request's head by then is closed.
@@ -144,6 +172,8 @@ tables! {
         trusted_proxies: Vec<ProxyNetwork> = [],
         /// Query parameters, besides the built-in ones, whose values read `***` outside of questions.
         secret_params: Vec<String> = [],
+        /// How often the files of certificates are looked at; what has changed is read at the look after.
+        certificate_check: Duration = "5s" in "100ms" ..= "1d",
     }
 
     /// What holds for all hooks.
