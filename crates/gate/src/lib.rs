@@ -56,6 +56,7 @@ mod old_name;
 mod play;
 mod publish;
 mod refusal;
+mod wish;
 
 pub use ask::{ConnectionAsk, PlayAsk, PublishAsk};
 pub use play::ResolvedPlay;

@@ -2,28 +2,48 @@
 
 use crate::ask::{PlayAsk, names};
 use crate::old_name::mask_query;
+use crate::wish::{Resolved, Wish};
 use crate::{Gate, Refusal};
-use jackfield_events::Scope;
 use jackfield_events::notices::PlayStart;
 use jackfield_events::questions::{AuthorizePlay, ResolvePlay};
 use jackfield_hub::{PlayGrant, PlayGrantParts};
 use jackfield_media::{StreamKey, Text};
-use jackfield_sessions::Connection;
+use jackfield_sessions::{Connection, Peer};
 
 /// A wish to play whose key is settled.
 #[derive(Debug)]
-pub struct ResolvedPlay {
-    asked: PlayAsk,
-    key: StreamKey,
-    scope: Scope,
-    failopen: Vec<Text>,
-}
+pub struct ResolvedPlay(Resolved<PlayAsk>);
 
 impl ResolvedPlay {
     /// The key that will be played.
     #[must_use]
     pub fn key(&self) -> &StreamKey {
+        &self.0.key
+    }
+}
+
+impl Wish for PlayAsk {
+    type Resolve = ResolvePlay;
+    type Authorize = AuthorizePlay;
+
+    fn key(&self) -> &StreamKey {
         &self.key
+    }
+
+    fn question(&self, peer: &Peer, key: &StreamKey, failopen: Vec<Text>) -> ResolvePlay {
+        let (app, stream_name) = names(key);
+        ResolvePlay {
+            app,
+            stream_name,
+            client_ip: peer.client.ip(),
+            client_port: peer.client.port(),
+            protocol: peer.protocol,
+            tc_url: self.tc_url.clone(),
+            page_url: self.page_url.clone(),
+            flash_ver: self.flash_ver.clone(),
+            query: self.query.clone(),
+            failopen,
+        }
     }
 }
 
@@ -37,30 +57,7 @@ impl Gate {
         connection: &Connection,
         asked: PlayAsk,
     ) -> Result<ResolvedPlay, Refusal> {
-        let mut scope = connection.scope();
-        scope.session_id = Some(connection.next_session_id());
-        scope.stream_key = Some(asked.key.clone());
-        let peer = connection.peer();
-        let question = |failopen| {
-            let (app, stream_name) = names(&asked.key);
-            ResolvePlay {
-                app,
-                stream_name,
-                client_ip: peer.client.ip(),
-                client_port: peer.client.port(),
-                protocol: peer.protocol,
-                tc_url: asked.tc_url.clone(),
-                page_url: asked.page_url.clone(),
-                flash_ver: asked.flash_ver.clone(),
-                query: asked.query.clone(),
-                failopen,
-            }
-        };
-        let mut failopen = connection.failopen().to_vec();
-        let key = self.ask(&scope, question, &mut failopen).await?;
-        let key = key.unwrap_or_else(|| asked.key.clone());
-        scope.stream_key = Some(key.clone());
-        Ok(ResolvedPlay { asked, key, scope, failopen })
+        self.resolve(connection, asked).await.map(ResolvedPlay)
     }
 
     /// Asks whether the player may have the stream, which is there now.
@@ -72,22 +69,11 @@ impl Gate {
         connection: &Connection,
         resolved: ResolvedPlay,
     ) -> Result<PlayGrant, Refusal> {
-        let ResolvedPlay { asked, key, scope, mut failopen } = resolved;
+        let ResolvedPlay(mut resolved) = resolved;
+        self.authorize(connection, &mut resolved).await?;
+        let Resolved { asked, key, scope, failopen } = resolved;
         let peer = connection.peer();
         let (app, stream_name) = names(&key);
-        let question = |failopen| AuthorizePlay {
-            app: app.clone(),
-            stream_name: stream_name.clone(),
-            client_ip: peer.client.ip(),
-            client_port: peer.client.port(),
-            protocol: peer.protocol,
-            tc_url: asked.tc_url.clone(),
-            page_url: asked.page_url.clone(),
-            flash_ver: asked.flash_ver.clone(),
-            query: asked.query.clone(),
-            failopen,
-        };
-        self.ask(&scope, question, &mut failopen).await?;
         let query = mask_query(&asked.query, &asked.key, &key);
         let start = PlayStart {
             app,
