@@ -210,33 +210,40 @@ fn message_bodies_pass_unchanged_whatever_their_length_and_codec() -> Result<()>
     Ok(())
 }
 
+/// One publisher's end, and what its player got last.
+fn last_frames(server: &Server, round: u32) -> Result<()> {
+    let name = format!("show-{round}");
+    let mut publisher = Client::connect(server.rtmp(), "live")?;
+    let stream = publisher.publish(&name)?;
+    for media in configurations(&clip::standard()?).iter().chain([&picture(0, 500)]) {
+        publisher.send(stream, media)?;
+    }
+    let mut player = Client::connect(server.rtmp(), "live")?;
+    let playing = player.play(&name)?;
+    while player.media(SOON)?.body != picture(0, 500).body {}
+    // Sound alone would wait for a picture to ride with.
+    let last: Vec<Media> = (1..=3).map(|number| sound(number, 200)).collect();
+    for media in &last {
+        publisher.send(stream, media)?;
+    }
+    match round % 3 {
+        0 => publisher.unpublish(stream, &name)?,
+        1 => publisher.shut_down(),
+        _ => drop(publisher),
+    }
+    player.expect_status(playing, "NetStream.Play.UnpublishNotify", SOON)?;
+    let got: Vec<Media> = player.came_media();
+    let came = || -> Vec<_> { got.iter().map(|got| (got.kind, got.timestamp, got.body.len())).collect() };
+    ensure!(got == last, "instead of {} units of sound came {:?}", last.len(), came());
+    Ok(())
+}
+
 #[test]
 fn the_last_frames_reach_players_before_they_hear_of_the_end() -> Result<()> {
     let server = Server::builder().start()?;
     let rounds = if all_cases() { 1000 } else { 30 };
     for round in 0..rounds {
-        let name = format!("show-{round}");
-        let mut publisher = Client::connect(server.rtmp(), "live")?;
-        let stream = publisher.publish(&name)?;
-        for media in configurations(&clip::standard()?).iter().chain([&picture(0, 500)]) {
-            publisher.send(stream, media)?;
-        }
-        let mut player = Client::connect(server.rtmp(), "live")?;
-        let playing = player.play(&name)?;
-        while player.media(SOON)?.body != picture(0, 500).body {}
-        // Sound alone would wait for a picture to ride with.
-        let last: Vec<Media> = (1..=3).map(|number| sound(number, 200)).collect();
-        for media in &last {
-            publisher.send(stream, media)?;
-        }
-        match round % 3 {
-            0 => publisher.unpublish(stream, &name)?,
-            1 => publisher.shut_down(),
-            _ => drop(publisher),
-        }
-        player.expect_status(playing, "NetStream.Play.UnpublishNotify", SOON)?;
-        let got: Vec<Media> = player.came_media();
-        ensure!(got == last, "round {round}: {} of {} units of sound", got.len(), last.len());
+        last_frames(&server, round).with_context(|| format!("round {round}"))?;
     }
     check_pairs(&server.stop()?.events.all()?)
 }
