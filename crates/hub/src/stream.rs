@@ -191,10 +191,12 @@ impl Stream {
                 let Some(session) = self.session.as_mut().filter(|session| session.epoch == epoch) else {
                     return;
                 };
-                let kind = track.kind;
+                let id = track.id;
                 if session.announce(*track) == Announced::New {
                     self.entry.status.facts().tracks = session.tracks();
-                    self.fanout.announce(now, kind);
+                    if let Some(track) = session.track(id) {
+                        self.fanout.announce(now, &track);
+                    }
                 }
             }
             FromPublisher::Finish(epoch, reason) => {

@@ -89,6 +89,19 @@ impl Codec {
     }
 }
 
+impl Codec {
+    /// The name in events with the FourCC of codecs that are not known here: `unknown-ac-4`, or `unknown-0x00010203`
+    /// if it is no text.
+    #[must_use]
+    pub fn name(self) -> Text {
+        let Self::FourCc(four_cc) = self else { return self.as_str().into() };
+        match str::from_utf8(&four_cc) {
+            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => format!("unknown-{text}").into(),
+            _ => format!("unknown-{:#010x}", u32::from_be_bytes(four_cc)).into(),
+        }
+    }
+}
+
 /// One track of a stream and all that is known of its codec. Fields that the configuration does not
 /// tell are `None`.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +149,25 @@ impl Track {
             level: None,
             sample_rate: None,
             channels: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_codec_is_named_by_its_four_cc() {
+        let names = [
+            (Codec::H264, "h264"),
+            (Codec::Other("vp6"), "vp6"),
+            (Codec::FourCc(*b"ac-4"), "unknown-ac-4"),
+            (Codec::FourCc([0, 1, 2, 3]), "unknown-0x00010203"),
+            (Codec::FourCc(*b"a\nb "), "unknown-0x610a6220"),
+        ];
+        for (codec, name) in names {
+            assert_eq!(&*codec.name(), name);
         }
     }
 }

@@ -76,9 +76,10 @@ impl Fanout {
         self.due = Some(self.due.map_or(due, |held| held.min(due)));
     }
 
-    /// A track with pictures was announced: viewers start with a key frame.
-    pub(super) fn announce(&mut self, now: Mono, kind: TrackKind) {
-        if kind == TrackKind::Video {
+    /// A track was announced, or changed. With pictures, viewers start with a key frame.
+    pub(super) fn announce(&mut self, now: Mono, track: &Track) {
+        self.window.announce(track.id, track.codec);
+        if track.kind == TrackKind::Video {
             self.pictures_at = Some(now);
         }
     }

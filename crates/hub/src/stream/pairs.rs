@@ -7,7 +7,7 @@ use jackfield_events::notices::{
     StreamDelete,
 };
 use jackfield_events::{EndReason, Scope};
-use jackfield_media::{Epoch, Frame, Mono, SessionId, StreamKey, Text, Track, TrackId, TrackKind};
+use jackfield_media::{Epoch, Frame, Mono, Part, SessionId, StreamKey, Text, Track, TrackId, TrackKind};
 use jackfield_runtime::clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use tokio::sync::SetOnce;
 use super::window::is_media;
 use crate::grant::{PlayGrantParts, PublishGrantParts};
 
-/// Tracks of one publish session; frames of further ones are refused. Bounds what a publisher can make
+/// Tracks of one publish session; frames of further ones are refused, or passed on untold if they are in one message
+/// with others. Bounds what a publisher can make
 /// us hold and tell.
 const MAX_TRACKS: usize = 64;
 /// The reason of a stop whose start nobody ended: the stream's task panicked or was dropped.
@@ -129,15 +130,19 @@ impl PublishSession {
     pub(super) fn count(&mut self, frame: &Frame) -> Result<(), TooManyTracks> {
         if is_media(frame) {
             let (first_ms, kind, track) = (frame.dts.as_ms(), frame.kind, frame.track);
-            if !self.media.contains_key(&track) {
-                if self.media.len() >= MAX_TRACKS {
-                    return Err(TooManyTracks);
-                }
-                self.bus.emit(&self.scope, &MediaStart { kind, track: track.0, first_ms });
+            let is_new = !self.media.contains_key(&track);
+            let is_one_too_many = is_new && self.media.len() >= MAX_TRACKS;
+            if is_one_too_many && !shares_message(frame) {
+                return Err(TooManyTracks);
             }
-            let count = self.media.entry(track).or_insert(MediaCount { kind, first_ms, frames: 0, bytes: 0 });
-            count.frames += 1;
-            count.bytes += frame.payload.len() as u64;
+            if is_new && !is_one_too_many {
+                self.bus.emit(&self.scope, &MediaStart { kind, track: track.0, first_ms });
+                self.media.insert(track, MediaCount { kind, first_ms, frames: 0, bytes: 0 });
+            }
+            if let Some(count) = self.media.get_mut(&track) {
+                count.frames += 1;
+                count.bytes += frame.payload.len() as u64;
+            }
         }
         self.bytes += frame.held_bytes() as u64;
         match frame.kind {
@@ -268,11 +273,15 @@ impl Drop for PlaySession {
     }
 }
 
+fn shares_message(frame: &Frame) -> bool {
+    frame.origin.as_ref().is_some_and(|origin| origin.part != Part::Sole)
+}
+
 fn codec_detected(track: &Track) -> CodecDetected {
     CodecDetected {
         track: track.id.0,
         kind: track.kind,
-        codec: track.codec.as_str().into(),
+        codec: track.codec.name(),
         codec_string: track.codec_string.clone(),
         width: track.width,
         height: track.height,

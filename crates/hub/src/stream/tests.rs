@@ -70,7 +70,7 @@ async fn what_a_superseded_publisher_had_on_its_way_is_left_out() {
 fn sound_waits_for_no_picture_if_nobody_watches() {
     let (mut fanout, status) = (Fanout::new(HubConfig::default()), Status::default());
     let now = clock::now();
-    fanout.announce(now, TrackKind::Video);
+    fanout.announce(now, &Track::bare(TrackId::VIDEO, TrackKind::Video, Codec::H264));
     fanout.push(now, sound(), None, &status);
     assert_eq!(fanout.due(), Some(now), "a timer for nothing");
 }

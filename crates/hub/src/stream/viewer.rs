@@ -44,7 +44,9 @@ impl Plan {
     pub(super) fn takes(&self, number: u64, frame: &Frame) -> bool {
         match (frame.class, frame.kind) {
             // The head has the newest configurations, and signals were for those who were there.
-            (FrameClass::Config | FrameClass::Signal, _) => self.head == Head::Without,
+            (FrameClass::Config | FrameClass::TrackMetadata | FrameClass::Signal, _) => {
+                self.head == Head::Without
+            }
             (_, TrackKind::Video) => number >= self.video_from,
             (_, TrackKind::Audio) => self.audio == Kept::Yes,
             (_, TrackKind::Data) => self.data == Kept::Yes,

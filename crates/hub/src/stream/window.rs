@@ -4,10 +4,16 @@
 use super::formats::{Format, FormatId};
 use crate::config::HubConfig;
 use crate::outlet::{Packaged, Packet};
-use jackfield_media::{Frame, FrameClass, Track, TrackId, TrackKind};
+use jackfield_media::{Codec, Frame, FrameClass, Part, Track, TrackId, TrackKind};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Configurations that are kept: metadata, and two for each of 64 tracks. A publisher may declare more tracks; what
+/// these say is passed on, and not kept.
+const MAX_CONFIGS: usize = 129;
+/// When the leading track has been silent for this long in media time, another one may lead.
+const LEAD_GONE_MS: i64 = 3000;
 
 /// A frame, and what each format has made of it so far.
 #[derive(Debug)]
@@ -20,6 +26,10 @@ pub(super) struct Shipment {
 impl Shipment {
     fn new(frame: Frame, track: Option<Arc<Track>>) -> Self {
         Self { frame: Arc::new(frame), track, packed: Vec::new() }
+    }
+
+    fn part(&self) -> Part {
+        part(&self.frame)
     }
 
     /// The frame in this format, packaged at the first call.
@@ -43,12 +53,21 @@ pub(super) struct Window {
     first: u64,
     fanned_out: u64,
     group: Option<Group>,
-    /// The video track whose key frames are entry points: the first that had one.
-    lead: Option<TrackId>,
+    /// Where the message begins to which the newest frame belongs.
+    message: u64,
+    lead: Option<Lead>,
     /// Newest configurations in the order in which a viewer needs them.
     configs: Vec<Shipment>,
     /// The configurations as they are given to viewers that start at this time.
     preamble: Option<(i64, Vec<Shipment>)>,
+}
+
+/// The video track whose key frames are entry points: of those that have some, the one with the lowest number. Tracks
+/// beside it may begin for a viewer in the middle of their groups; a decoder waits for their next key frame.
+#[derive(Debug, Clone, Copy)]
+struct Lead {
+    track: TrackId,
+    seen_ms: i64,
 }
 
 /// The group of pictures that is kept.
@@ -70,15 +89,18 @@ pub(super) enum Cache {
 impl Window {
     /// Adds a frame at the end.
     pub(super) fn push(&mut self, frame: Frame, track: Option<Arc<Track>>, config: &HubConfig) -> Cache {
-        if frame.class == FrameClass::Config {
-            self.remember(&frame, track.as_ref());
+        if matches!(frame.class, FrameClass::Config | FrameClass::TrackMetadata) {
+            self.remember(&frame, track.as_ref(), config);
         }
         let (bytes, now_ms) = (frame.held_bytes(), frame.dts.as_ms());
-        if frame.kind == TrackKind::Video && frame.is_keyframe() {
-            let lead = *self.lead.get_or_insert(frame.track);
-            if lead == frame.track {
-                self.group = Some(Group { start: self.end(), start_ms: now_ms, bytes: 0 });
-            }
+        if part(&frame) != Part::Rest {
+            self.message = self.end();
+        }
+        if self.follow(&frame) == Entry::Yes {
+            // With others in one message it may not be the message's first frame; that one has the body.
+            let bytes =
+                self.shipments.range(self.index(self.message)..).map(|begun| begun.frame.held_bytes());
+            self.group = Some(Group { start: self.message, start_ms: now_ms, bytes: bytes.sum() });
         }
         self.shipments.push_back(Shipment::new(frame, track));
         let Some(group) = &mut self.group else { return Cache::Kept };
@@ -126,15 +148,35 @@ impl Window {
         self.preamble = None;
     }
 
-    /// The first frame from here on from which a decoder of pictures can start.
-    pub(super) fn entry_point(&self, from: u64) -> Option<u64> {
-        let entry = |frame: &Frame| {
-            frame.kind == TrackKind::Video && frame.is_keyframe() && self.lead == Some(frame.track)
+    /// Whether a viewer may start with this frame.
+    fn follow(&mut self, frame: &Frame) -> Entry {
+        if frame.kind != TrackKind::Video || !is_media(frame) {
+            return Entry::No;
+        }
+        let now_ms = frame.dts.as_ms();
+        let leads = match &self.lead {
+            Some(lead) if frame.track == lead.track => true,
+            Some(lead) if frame.is_keyframe() => {
+                frame.track < lead.track || now_ms.saturating_sub(lead.seen_ms) > LEAD_GONE_MS
+            }
+            Some(_) => false,
+            None => frame.is_keyframe(),
         };
+        if leads {
+            self.lead = Some(Lead { track: frame.track, seen_ms: now_ms });
+        }
+        if leads && frame.is_keyframe() { Entry::Yes } else { Entry::No }
+    }
+
+    /// The first frame from here on from which a decoder of pictures can start, or the one that has its message.
+    pub(super) fn entry_point(&self, from: u64) -> Option<u64> {
+        let lead = self.lead?.track;
+        let entry =
+            |frame: &Frame| frame.kind == TrackKind::Video && frame.is_keyframe() && frame.track == lead;
         self.position(from, entry)
     }
 
-    /// The first frame of media from here on.
+    /// The first frame of media from here on, or the one that has its message.
     pub(super) fn first_media(&self, from: u64) -> Option<u64> {
         self.position(from, is_media)
     }
@@ -142,7 +184,9 @@ impl Window {
     fn position(&self, from: u64, wanted: impl Fn(&Frame) -> bool) -> Option<u64> {
         let skip = self.index(from);
         let found = self.shipments.iter().skip(skip).position(|shipment| wanted(&shipment.frame))?;
-        Some(self.first + (skip + found) as u64)
+        let found = skip + found;
+        let begun = self.shipments.range(..=found).rposition(|shipment| shipment.part() != Part::Rest);
+        Some(self.first + begun.unwrap_or(found) as u64)
     }
 
     /// The frames of these numbers.
@@ -177,25 +221,49 @@ impl Window {
         self.preamble.iter_mut().flat_map(|(_, shipments)| shipments)
     }
 
-    /// Keeps the newest configuration of a track. When one changes, frames before and after it need
-    /// different ones, so the cached group cannot be given to anybody any more.
-    fn remember(&mut self, frame: &Frame, track: Option<&Arc<Track>>) {
-        let place = config_order(frame);
+    /// Keeps the newest configuration of a track, or what else is to be known of it. When a configuration changes,
+    /// frames before and after it need different ones, so the cached group cannot be given to anybody any more.
+    fn remember(&mut self, frame: &Frame, track: Option<&Arc<Track>>, config: &HubConfig) {
+        let mut frame = frame.clone();
+        if part(&frame) != Part::Sole {
+            // What it shares with other tracks is of another time for them: it is packaged anew, alone.
+            frame.origin = None;
+        }
+        let place = config_order(&frame);
         let at = self.configs.iter().position(|config| config_order(&config.frame) == place);
-        if at.and_then(|at| self.configs.get(at)).is_some_and(|held| is_same_config(&held.frame, frame)) {
+        let held = at.and_then(|at| self.configs.get(at)).map(|held| &*held.frame);
+        if held.is_some_and(|held| is_same_config(held, &frame)) {
             return;
+        }
+        let changes = held.is_some_and(|held| held.payload != frame.payload);
+        if changes && frame.class == FrameClass::Config && frame.kind != TrackKind::Data {
+            self.group = None;
         }
         self.preamble = None;
         if let Some(at) = at {
             self.configs.remove(at);
-            if frame.kind != TrackKind::Data {
-                self.group = None;
-            }
         }
         // An empty one takes back what was said before.
-        if frame.held_bytes() > 0 {
-            self.configs.push(Shipment::new(frame.clone(), track.map(Arc::clone)));
+        let bytes = frame.held_bytes();
+        let kept: usize = self.configs.iter().map(|config| config.frame.held_bytes()).sum();
+        let has_room = self.configs.len() < MAX_CONFIGS && kept.saturating_add(bytes) <= config.cache_bytes;
+        if bytes > 0 && has_room {
+            self.configs.push(Shipment::new(frame, track.map(Arc::clone)));
             self.configs.sort_by_key(|config| config_order(&config.frame));
+        }
+    }
+
+    /// A track has this codec from now on: what was said of another one is forgotten, and so is the cached group
+    /// that needs it.
+    pub(super) fn announce(&mut self, track: TrackId, codec: Codec) {
+        let is_of_former = |config: &Shipment| {
+            let known = config.track.as_deref();
+            config.frame.track == track && known.is_some_and(|known| known.codec != codec)
+        };
+        if self.configs.iter().any(is_of_former) {
+            self.configs.retain(|config| !is_of_former(config));
+            self.preamble = None;
+            self.group = None;
         }
     }
 
@@ -209,14 +277,26 @@ pub(super) fn is_media(frame: &Frame) -> bool {
     matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter)
 }
 
-/// Metadata, then pictures, then sound: the order in which publishers send and players expect them.
-fn config_order(frame: &Frame) -> (u8, TrackId) {
+fn part(frame: &Frame) -> Part {
+    frame.origin.as_ref().map_or(Part::Sole, |origin| origin.part)
+}
+
+/// Whether a viewer may start with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Yes,
+    No,
+}
+
+/// Metadata, then pictures, then sound: the order in which publishers send and players expect them. What else is to
+/// be known of a track follows its configuration.
+fn config_order(frame: &Frame) -> (u8, TrackId, u8) {
     let kind = match frame.kind {
         TrackKind::Data => 0,
         TrackKind::Video => 1,
         TrackKind::Audio => 2,
     };
-    (kind, frame.track)
+    (kind, frame.track, u8::from(frame.class == FrameClass::TrackMetadata))
 }
 
 fn is_same_config(former: &Frame, next: &Frame) -> bool {

@@ -9,7 +9,7 @@ use jackfield_hub::{
     PublishGrantParts, Publisher, Subscriber, Takeover,
 };
 use jackfield_media::{
-    Codec, ConnId, Frame, FrameClass, MediaTime, Mono, SessionId, StreamKey, Track, TrackId, TrackKind,
+    Codec, ConnId, Frame, FrameClass, MediaTime, Mono, Part, SessionId, StreamKey, Track, TrackId, TrackKind,
 };
 use jackfield_runtime::{Tasks, clock};
 use std::collections::HashMap;
@@ -214,6 +214,10 @@ impl Packager for CountingPackager {
     }
 
     fn package(&self, frame: &Frame, _track: Option<&Track>) -> Option<Packaged> {
+        // As services do: the message of several frames goes with the first of them.
+        if frame.origin.as_ref().is_some_and(|origin| origin.part == Part::Rest) {
+            return None;
+        }
         self.calls.fetch_add(1, Ordering::Relaxed);
         Some(Packaged::new(frame.payload.clone(), frame.payload.len()))
     }
@@ -235,7 +239,8 @@ struct Seen {
 
 impl Viewer {
     /// All batches; a packet is its kind and time stamp: `V100` a key frame, `v133`, `a120`, `d0`, and
-    /// `Vc` and so on for configurations.
+    /// `Vc` and so on for configurations, `Vm` and `Am` for what else is to be known of a track; `V100/1` is of
+    /// track 1.
     pub(crate) fn batches(&self) -> Vec<String> {
         self.0.lock().unwrap().batches.iter().map(|batch| batch.join(" ")).collect()
     }
@@ -294,14 +299,21 @@ impl Outlet for FakeOutlet {
 
 fn shown(frame: &Frame) -> String {
     let ms = frame.dts.as_ms();
-    match (frame.kind, frame.class) {
-        (TrackKind::Video, FrameClass::Config) => format!("Vc{ms}"),
-        (TrackKind::Audio, FrameClass::Config) => format!("Ac{ms}"),
-        (TrackKind::Data, FrameClass::Config) => format!("Dc{ms}"),
-        (TrackKind::Video, FrameClass::Keyframe) => format!("V{ms}"),
-        (TrackKind::Video, _) => format!("v{ms}"),
-        (TrackKind::Audio, _) => format!("a{ms}"),
-        (TrackKind::Data, _) => format!("d{ms}"),
+    let name = match (frame.kind, frame.class) {
+        (TrackKind::Video, FrameClass::Config) => "Vc",
+        (TrackKind::Audio, FrameClass::Config) => "Ac",
+        (TrackKind::Data, FrameClass::Config) => "Dc",
+        (TrackKind::Video, FrameClass::TrackMetadata) => "Vm",
+        (TrackKind::Audio, FrameClass::TrackMetadata) => "Am",
+        (TrackKind::Video, FrameClass::Keyframe) => "V",
+        (TrackKind::Video, _) => "v",
+        (TrackKind::Audio, _) => "a",
+        (TrackKind::Data, _) => "d",
+    };
+    // Tracks after the first have ids of a kind and a number.
+    match frame.track.0.to_be_bytes() {
+        [0, _] => format!("{name}{ms}"),
+        [_, number] => format!("{name}{ms}/{number}"),
     }
 }
 

@@ -7,5 +7,6 @@ mod fanout;
 mod joining;
 mod kit;
 mod lives;
+mod multitrack;
 mod slow;
 mod storm;
