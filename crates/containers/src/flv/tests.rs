@@ -1,5 +1,8 @@
 //! Bodies taken apart and put together, files read and refused.
 
+mod enhanced;
+mod packing;
+
 use super::*;
 use bytes::{Bytes, BytesMut};
 use jackfield_media::{Codec, Frame, FrameClass, Part, Track, TrackId, TrackKind};
