@@ -73,17 +73,17 @@ pub(crate) struct Output {
     kept: Vec<u8>,
 }
 
-/// How much the last read found.
+/// What the last look into a pipe found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
-    Slow,
-    /// As much as was asked for: there is probably more.
-    Fast,
+    Nothing,
+    /// A part: there may be more.
+    Something,
 }
 
 impl Output {
     pub(crate) fn new(pipe: Option<pipe::Receiver>, lines: LoggedLines, keep: Kept) -> Self {
-        Self { pipe, flow: Flow::Slow, lines, keep, kept: Vec::new() }
+        Self { pipe, flow: Flow::Nothing, lines, keep, kept: Vec::new() }
     }
 
     /// Whether an answer is longer than its limit.
@@ -117,9 +117,9 @@ impl Output {
     /// Reads a part, or waits for one; for ever when it is closed. Cancel-safe.
     ///
     /// Who prints as fast as it is read would never make us wait, and the thread would serve no other task and no
-    /// timer, not even the deadline of that very program: so others have their turn between two full parts.
+    /// timer, not even the deadline of that very program: so others have their turn between two parts.
     pub(crate) async fn read(&mut self) {
-        if self.flow == Flow::Fast {
+        if self.flow == Flow::Something {
             tokio::task::yield_now().await;
         }
         loop {
@@ -139,10 +139,13 @@ impl Output {
         let Some(pipe) = &self.pipe else { return Err(()) };
         let mut chunk = [0; CHUNK_BYTES];
         let read = match pipe.try_read(&mut chunk) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.flow = Flow::Nothing;
+                return Err(());
+            }
             read => read.unwrap_or_default(),
         };
-        self.flow = if read == chunk.len() { Flow::Fast } else { Flow::Slow };
+        self.flow = Flow::Something;
         self.take(read, &chunk);
         Ok(())
     }
@@ -195,9 +198,9 @@ mod tests {
     use std::task::{Context, Waker};
 
     #[tokio::test]
-    async fn a_full_pipe_is_not_read_in_one_turn() {
+    async fn others_have_their_turn_between_two_parts_of_an_output() {
         let (ours, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-        while rustix::io::write(&theirs, &[b'x'; CHUNK_BYTES]).is_ok() {}
+        rustix::io::write(&theirs, &[b'x'; CHUNK_BYTES + 1]).unwrap();
         let lines = OutputLog::new("h".into()).lines(1, Source::Stdout, Secrets::Untold);
         let pipe = pipe::Receiver::from_owned_fd(ours).unwrap();
         let mut output = Output::new(Some(pipe), lines, Kept::Nothing);
