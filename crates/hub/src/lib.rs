@@ -79,4 +79,4 @@ pub use outlet::{Backlog, Outlet, Packaged, Packager, Packet};
 pub use publisher::Publisher;
 pub use stage::{Stage, Stages};
 pub use status::{Presence, StreamCounters, StreamSnapshot};
-pub use subscriber::{Paused, Subscriber, Wanted};
+pub use subscriber::{Paused, Subscriber, TracksSnapshot, Wanted};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Whether a stream can be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct StreamSnapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     facts: Mutex<Facts>,
+    /// The tracks are others than before.
+    pub(crate) tracks_changed: Notify,
     last_media_us: AtomicU64,
     viewers: AtomicUsize,
     pub(crate) counters: Counters,
@@ -76,6 +79,8 @@ pub(crate) struct Facts {
     pub(crate) publisher: Scope,
     pub(crate) since: Mono,
     pub(crate) tracks: Vec<Arc<Track>>,
+    /// How often they have changed.
+    pub(crate) tracks_version: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,6 +130,15 @@ impl Counter {
 impl Status {
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The publisher has these tracks from now on.
+    pub(crate) fn set_tracks(&self, tracks: Vec<Arc<Track>>) {
+        let mut facts = self.facts();
+        facts.tracks = tracks;
+        facts.tracks_version += 1;
+        drop(facts);
+        self.tracks_changed.notify_waiters();
     }
 
     /// The publisher sent something.

@@ -175,8 +175,8 @@ impl Stream {
             facts.epoch = Some(epoch);
             facts.publisher = session.scope.clone();
             facts.since = now;
-            facts.tracks.clear();
         }
+        self.entry.status.set_tracks(Vec::new());
         self.session = Some(session);
         self.resumable = None;
         self.fanout.new_session();
@@ -193,7 +193,7 @@ impl Stream {
                 };
                 let id = track.id;
                 if session.announce(*track) == Announced::New {
-                    self.entry.status.facts().tracks = session.tracks();
+                    self.entry.status.set_tracks(session.tracks());
                     if let Some(track) = session.track(id) {
                         self.fanout.announce(now, &track);
                     }

@@ -3,7 +3,8 @@
 use crate::inbox::Leaving;
 use crate::registry::Entry;
 use jackfield_events::EndReason;
-use jackfield_media::{StreamKey, TrackKind};
+use jackfield_media::{StreamKey, Track, TrackKind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::SetOnce;
@@ -58,6 +59,15 @@ impl Wishes {
     }
 }
 
+/// The tracks of a publish session at one moment.
+#[derive(Debug, Clone)]
+pub struct TracksSnapshot {
+    /// By their ids; empty before the publisher has told any.
+    pub tracks: Vec<Arc<Track>>,
+    /// Another number when they have changed.
+    pub version: u64,
+}
+
 /// An attached viewer. Dropping it finishes it with `client_disconnect`.
 #[derive(Debug)]
 pub struct Subscriber {
@@ -81,6 +91,25 @@ impl Subscriber {
     #[must_use]
     pub fn key(&self) -> &StreamKey {
         &self.entry.key
+    }
+
+    /// The tracks that the stream has now.
+    #[must_use]
+    pub fn tracks(&self) -> TracksSnapshot {
+        let facts = self.entry.status.facts();
+        TracksSnapshot { tracks: facts.tracks.clone(), version: facts.tracks_version }
+    }
+
+    /// Waits until the stream's tracks are others than in this version. Cancel-safe.
+    pub async fn tracks_changed(&self, version: u64) {
+        loop {
+            let mut changed = pin!(self.entry.status.tracks_changed.notified());
+            changed.as_mut().enable();
+            if self.entry.status.facts().tracks_version != version {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Why it ended, if it has.

@@ -3,9 +3,9 @@
 use crate::accept;
 use crate::config::RtmpConfig;
 use crate::counters::{Counters, CountersSnapshot};
-use crate::format::RtmpPackager;
+use crate::format::Packagers;
 use jackfield_gate::Gate;
-use jackfield_hub::{Hub, Packager};
+use jackfield_hub::Hub;
 use jackfield_media::Mono;
 use jackfield_net::tls::ServerTls;
 use jackfield_net::{BindError, ListenAddr, Listener};
@@ -33,8 +33,7 @@ pub(crate) struct Shared {
     pub(crate) deps: Deps,
     /// The service's own part of the tasks.
     pub(crate) tasks: Tasks,
-    /// One object, so that all players share what it packages.
-    pub(crate) packager: Arc<dyn Packager>,
+    pub(crate) packagers: Packagers,
     pub(crate) counters: Counters,
 }
 
@@ -49,9 +48,9 @@ impl RtmpServer {
     /// [`BindError`] of the first listener that cannot bind; none accepts then.
     pub fn start(config: RtmpConfig, deps: Deps) -> Result<Running, BindError> {
         let listeners = bind_all(&config)?;
-        let packager = Arc::new(RtmpPackager::new(config.session.chunk_size));
+        let packagers = Packagers::new(config.session.chunk_size);
         let tasks = deps.tasks.part();
-        let shared = Arc::new(Shared { config, deps, tasks, packager, counters: Counters::default() });
+        let shared = Arc::new(Shared { config, deps, tasks, packagers, counters: Counters::default() });
         let addrs = listeners.iter().map(|(listener, _)| listener.local_addr()).collect();
         for (listener, tls) in listeners {
             listener.log_listening(if tls.is_some() { "rtmps" } else { "rtmp" });

@@ -9,6 +9,7 @@ mod connecting;
 mod leaving;
 mod playing;
 mod publishing;
+mod tracks;
 
 use crate::read_buffer::{Read, ReadBuffer};
 use crate::role::Roles;
@@ -22,12 +23,13 @@ use jackfield_hub::{Busy, NotFound, PlayGrant, PublishGrant, Publisher, Subscrib
 use jackfield_media::Text;
 use jackfield_net::Socket;
 use jackfield_net::writer::{Class, Piece, SocketWriter};
-use jackfield_rtmp::{Event, Output, ServerSession};
+use jackfield_rtmp::{Event, Output, ServerSession, Status};
 use jackfield_runtime::clock::Alarm;
 use jackfield_runtime::{CancellationToken, clock, random};
 use jackfield_sessions::{Connection, Tls};
 use std::io;
 use std::sync::Arc;
+use tracks::Judged;
 
 /// A client that lets more replies than this wait is not read until it has taken them.
 const MAX_CONTROL_BYTES: usize = 64 << 10;
@@ -66,6 +68,8 @@ enum Happened {
     Attached(Result<Subscriber, NotFound>),
     /// The hub ended a session.
     Ended(EndReason),
+    /// A player's tracks have changed: what it is told of those that it does not get.
+    Judged(Option<Status>, Judged),
 }
 
 /// A connection, as its task sees it.
@@ -226,6 +230,7 @@ impl ConnectionTask {
             Happened::PlayAnswer(answer) => self.on_play_answer(stream, answer),
             Happened::Attached(answer) => self.on_attached(stream, answer),
             Happened::Ended(reason) => self.on_ended(stream, reason),
+            Happened::Judged(news, judged) => self.on_judged(stream, news.as_ref(), judged),
         }
     }
 

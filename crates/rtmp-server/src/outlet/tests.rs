@@ -35,7 +35,7 @@ async fn seen(clock: PlayClock, batches: &[&[(FrameClass, i64)]]) -> Vec<u32> {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
     let writer = SocketWriter::new(Arc::new(server), |_| {});
-    let packager: Arc<dyn Packager> = Arc::new(RtmpPackager::new(CHUNK));
+    let packager: Arc<dyn Packager> = Arc::new(RtmpPackager::new(CHUNK, None));
     let mut outlet = RtmpOutlet::new(Arc::clone(&packager), writer.clone(), 1, clock);
     for batch in batches {
         let packets = batch.iter().map(|&(class, ms)| {

@@ -16,14 +16,21 @@ pub(super) struct Told {
     pub(super) flash_ver: Option<Text>,
     /// Whether `connect` came.
     connected: bool,
+    /// Whether the client was asked to connect anew.
+    pub(super) asked_to_reconnect: bool,
 }
 
 impl ConnectionTask {
     pub(super) fn on_connect(&mut self, connect: Connect) {
         let Connect { app, tc_url, query, page_url, flash_ver, .. } = connect;
         let flash_ver = Some(flash_ver).filter(|text| !text.is_empty());
-        self.told =
-            Told { tc_url: SecretUrl(tc_url), page_url: SecretUrl(page_url), flash_ver, connected: true };
+        self.told = Told {
+            tc_url: SecretUrl(tc_url),
+            page_url: SecretUrl(page_url),
+            flash_ver,
+            connected: true,
+            asked_to_reconnect: false,
+        };
         let Told { tc_url, page_url, flash_ver, .. } = self.told.clone();
         let ask = ConnectionAsk { app, tc_url, page_url, flash_ver, query: SecretUrl(query) };
         let gate = self.shared.deps.gate.clone();

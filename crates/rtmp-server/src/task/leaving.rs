@@ -13,6 +13,10 @@ use std::sync::Arc;
 impl ConnectionTask {
     /// Ends all sessions, says farewell, and waits a moment for the client to hear it.
     pub(super) async fn leave(&mut self, end: &End) {
+        if matches!(end.parting, Parting::Farewell(_)) {
+            self.ask_to_reconnect(end.reason);
+            self.write_replies();
+        }
         while let Some(stream) = self.roles.any() {
             self.finish_stream(stream, end.reason).await;
         }
@@ -20,16 +24,30 @@ impl ConnectionTask {
         self.waits.clear();
         if let Parting::Farewell(text) = &end.parting {
             self.session.close(text);
-            while let Some(output) = self.session.poll_output() {
-                if let Output::Write(bytes) = output {
-                    self.write(&bytes);
-                }
-            }
+            self.write_replies();
         }
         if !matches!(end.parting, Parting::Silent) {
             let deadline = clock::now().after(self.shared.config.linger);
             // Whoever does not read its farewell in time misses it.
             let _in_time = clock::until(deadline, self.part()).await;
+        }
+    }
+
+    /// When the server stops, clients that announced that they heed it are asked, once and before their farewell, to
+    /// connect anew (enhanced RTMP v2, "Reconnect Request"): by then another server may listen here.
+    pub(super) fn ask_to_reconnect(&mut self, reason: EndReason) {
+        if reason == EndReason::ServerShutdown && !self.told.asked_to_reconnect {
+            self.told.asked_to_reconnect = true;
+            self.session.request_reconnect(None, "The server stops.");
+        }
+    }
+
+    /// Hands what the state machine has to say to the writer. What the client says meanwhile is not heard any more.
+    fn write_replies(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            if let Output::Write(bytes) = output {
+                self.write(&bytes);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! `play`: from the question to the last packet.
 
+use super::tracks::Judged;
 use super::{ConnectionTask, Happened, public};
 use crate::outlet::RtmpOutlet;
 use crate::role::{Role, Wishes};
@@ -84,7 +85,7 @@ impl ConnectionTask {
         }
         for (stream, grant) in granted {
             let outlet = Box::new(RtmpOutlet::new(
-                Arc::clone(&self.shared.packager),
+                self.shared.packagers.of(self.session.capabilities()),
                 self.writer.clone(),
                 stream,
                 self.shared.config.play_clock,
@@ -100,8 +101,7 @@ impl ConnectionTask {
             (Ok(subscriber), Some(Role::Attaching(wishes))) => {
                 wishes.tell(&subscriber);
                 let subscriber = Arc::new(subscriber);
-                let watched = Arc::clone(&subscriber);
-                self.waits.set(stream, async move { Happened::Ended(watched.ended().await) });
+                self.watch(stream, &subscriber, Judged::default());
                 self.roles.set(stream, Role::Playing(subscriber));
             }
             // The publisher left in this very moment.
@@ -138,6 +138,7 @@ impl ConnectionTask {
 
     /// The hub ended a player.
     pub(super) fn tell_player(&mut self, stream: u32, reason: EndReason) {
+        self.ask_to_reconnect(reason);
         let (end, text) = match reason {
             EndReason::Unpublish => (PlayEnd::Unpublished, "The publisher has left."),
             EndReason::SlowSubscriber => (PlayEnd::Finished, "The player is too slow."),

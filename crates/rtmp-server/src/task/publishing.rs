@@ -110,6 +110,7 @@ impl ConnectionTask {
 
     /// The hub ended a publisher: another one took the key, or somebody kicked it.
     pub(super) fn tell_publisher(&mut self, stream: u32, reason: EndReason) {
+        self.ask_to_reconnect(reason);
         let text = match reason {
             EndReason::Superseded => "Another publisher has taken over.",
             EndReason::ServerShutdown => "The server stops.",

@@ -101,6 +101,20 @@ impl ServerSession {
         Ok(())
     }
 
+    /// Tells a player something of what it plays; playing goes on.
+    ///
+    /// # Errors
+    /// [`Withdrawn`] if nothing is played on this message stream.
+    pub fn tell_player(&mut self, message_stream: u32, status: &Status) -> Result<(), Withdrawn> {
+        match self.streams.role(message_stream) {
+            Some(Role::Playing) => {
+                status.write(&mut self.outbox, message_stream);
+                Ok(())
+            }
+            _ => Err(Withdrawn),
+        }
+    }
+
     /// Ends a play session from our side: the player is told that its stream has ended.
     ///
     /// # Errors

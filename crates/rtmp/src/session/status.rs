@@ -31,6 +31,10 @@ pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
 pub const PLAY_STREAM_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
 /// Playing has ended.
 pub const PLAY_STOP: &str = "NetStream.Play.Stop";
+/// The player can take none of the stream's tracks, as it told in `connect`.
+pub const PLAY_NO_SUPPORTED_TRACK_FOUND: &str = "NetStream.Play.NoSupportedTrackFound";
+/// Some tracks are left out because the player cannot take them. In no specification; the description names them.
+pub const PLAY_UNSUPPORTED_TRACK: &str = "NetStream.Play.UnsupportedTrack";
 /// The publisher of what is played has left.
 pub const PLAY_UNPUBLISH_NOTIFY: &str = "NetStream.Play.UnpublishNotify";
 /// The publisher of what is played is there again.
