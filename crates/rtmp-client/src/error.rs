@@ -1,6 +1,6 @@
 //! Why a stream could not be opened or went on no longer, for people and for retries.
 
-use jackfield_rtmp::{ApproachError, StreamEnd};
+use jackfield_rtmp::{ApproachError, StreamEnd, status};
 use std::io;
 use std::net::SocketAddr;
 
@@ -73,13 +73,20 @@ impl ClientError {
             Self::End(end) => match end {
                 StreamEnd::TimedOut(_) | StreamEnd::Silent | StreamEnd::Finished(_) => true,
                 // It is not there now; it may be later.
-                StreamEnd::Refused(status) => &*status.code == "NetStream.Play.StreamNotFound",
+                StreamEnd::Refused(_) => self.is_absence(),
                 StreamEnd::Rejected(_)
                 | StreamEnd::Redirected { .. }
                 | StreamEnd::Left
                 | StreamEnd::Protocol(_) => false,
             },
         }
+    }
+
+    /// Whether the server said that there is no such stream.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        let Self::End(StreamEnd::Refused(status)) = self else { return false };
+        &*status.code == status::PLAY_STREAM_NOT_FOUND
     }
 
     /// Whether the server said that the stream is over.

@@ -1,20 +1,28 @@
 //! Sending a stream to a server: [`Publication`].
 
 use crate::connect::Connector;
+use crate::course::{Course, Turn};
 use crate::error::ClientError;
-use crate::link::{Driven, Goal, Link};
+use crate::link::Goal;
+use crate::opening::{Admission, Opening};
 use crate::{Options, Statistics};
 use bytes::Bytes;
 use jackfield_media::{Mono, TrackKind};
-use jackfield_rtmp::{Approach, PublishKind, Purpose, RtmpUrl};
+use jackfield_rtmp::{PublishKind, Purpose, RtmpUrl};
 
 /// A stream that is published. Back-pressure is the caller's wait in [`send`](Self::send): what the server does
 /// not take is held up to 256 KiB.
+///
+/// After a loss, or when the server asks for it, the stream goes on over a new connection: metadata and
+/// configurations are sent again, and media goes on at the next key frame.
 #[derive(Debug)]
 pub struct Publication {
-    approach: Approach,
-    link: Link,
+    course: Course,
+    opening: Opening,
     messages: u64,
+    left_out: u64,
+    /// The last time stamp.
+    timestamp: u32,
 }
 
 impl Publication {
@@ -23,23 +31,32 @@ impl Publication {
     /// # Errors
     /// Why not. Nothing is tried again.
     pub async fn open(connector: &Connector, url: RtmpUrl, options: Options) -> Result<Self, ClientError> {
-        let mut approach = Approach::new(url, options.handshake);
-        let link = connector.open(&mut approach, PURPOSE).await?;
-        Ok(Self { approach, link, messages: 0 })
+        let purpose = Purpose::Publish(PublishKind::Live);
+        let course = Course::open(connector, url, purpose, options).await?;
+        Ok(Self { course, opening: Opening::default(), messages: 0, left_out: 0, timestamp: 0 })
     }
 
     /// Sends the body of an FLV tag; `onMetaData` is told as the stream's. `timestamp` is in milliseconds
-    /// modulo 2³². Waits while too much is on its way. A cancelled call may have queued the message.
+    /// modulo 2³². Waits while too much is on its way, or there is no connection. A cancelled call may have queued
+    /// the message.
     ///
     /// # Errors
-    /// The connection is over.
+    /// The connection is over, and the policy has no more tries.
     pub async fn send(&mut self, kind: TrackKind, timestamp: u32, body: &Bytes) -> Result<(), ClientError> {
-        self.link.queue(kind, timestamp, body);
-        self.messages += 1;
+        self.drive(Goal::Room).await?;
+        self.timestamp = timestamp;
+        match self.opening.admit(kind, body) {
+            Admission::LeaveOut => self.left_out += 1,
+            Admission::Send => {
+                self.course.queue(kind, timestamp, body);
+                self.messages += 1;
+            }
+        }
         self.drive(Goal::Room).await
     }
 
     /// Keeps the connection alive until then: whoever sends in real time waits here and not in a sleep.
+    /// Cancel-safe.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -47,7 +64,7 @@ impl Publication {
         self.drive(Goal::Time(until)).await
     }
 
-    /// Waits until the system has taken all that was sent.
+    /// Waits until the system has taken all that was sent. Cancel-safe.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -57,27 +74,33 @@ impl Publication {
 
     /// Says goodbye, as encoders do, and closes.
     pub async fn close(mut self) -> Statistics {
-        self.link.leave().await;
+        self.course.close().await;
         self.statistics()
     }
 
     /// What was sent so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let (received_bytes, sent_bytes) = self.link.bytes();
-        Statistics { messages: self.messages, received_bytes, sent_bytes }
+        Statistics { messages: self.messages, left_out: self.left_out, ..self.course.statistics() }
     }
 
     /// Where the stream is sent to now.
     #[must_use]
     pub fn url(&self) -> &RtmpUrl {
-        self.approach.url()
+        self.course.url()
     }
 
     async fn drive(&mut self, goal: Goal) -> Result<(), ClientError> {
-        while let Driven::Event(_) = self.link.drive(goal).await? {}
-        Ok(())
+        loop {
+            match self.course.drive(goal).await? {
+                Turn::There => return Ok(()),
+                Turn::Event(_) => {}
+                Turn::Reopened => {
+                    for (kind, body) in self.opening.begin_again() {
+                        self.course.queue(kind, self.timestamp, body);
+                    }
+                }
+            }
+        }
     }
 }
-
-const PURPOSE: Purpose = Purpose::Publish(PublishKind::Live);

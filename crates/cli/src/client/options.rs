@@ -1,7 +1,7 @@
 //! What can be typed after `play` and `publish`.
 
 use anyhow::Context;
-use jackfield_rtmp_client::{Connector, Options, RtmpUrl, Trust};
+use jackfield_rtmp_client::{Connector, Options, Reconnect, RtmpUrl, Trust};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +55,10 @@ pub(crate) struct Connection {
     #[arg(long)]
     pub(crate) insecure: bool,
 
+    /// Connect again after a loss; give up after so many tries in a row that fail.
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true, default_missing_value = "10")]
+    pub(crate) reconnect: Option<u32>,
+
     /// Say nothing but errors.
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -83,7 +87,8 @@ impl Connection {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options::default()
+        let reconnect = self.reconnect.map_or(Reconnect::NEVER, Reconnect::times);
+        Options { reconnect, ..Options::default() }
     }
 }
 
