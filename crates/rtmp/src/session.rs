@@ -3,12 +3,14 @@
 //! The owner of a socket hands in what it reads, takes out what to write and what happened, and answers
 //! the questions that `connect`, `publish` and `play` are. State and behaviour are divided by phase:
 //! `connecting` (handshake, `connect`), `streams` (the table of message streams), `publishing`,
-//! `playing`, `commands` (all other commands), `media`, `pulse` (acknowledgements, pings, deadlines).
+//! `playing`, `flash` (FCPublish and the like), `commands` (all other commands), `media`, `pulse`
+//! (acknowledgements, pings, deadlines).
 
 mod commands;
 mod config;
 mod connecting;
 mod event;
+mod flash;
 mod media;
 mod metadata;
 mod playing;
@@ -26,11 +28,12 @@ pub use status::{Level, Status};
 pub(crate) use unwrap::Unwrap;
 
 use crate::amf::Value;
-use crate::chunk::{ChunkReader, HeaderForm, RawMessage};
+use crate::chunk::{ChunkReader, HeaderForm, MessageHeader, RawMessage};
 use crate::handshake::ServerHandshake;
 use crate::message::{Aggregate, Message, MessageLimits, Outbox};
 use crate::{Capabilities, Error, Input};
 use bytes::Bytes;
+use flash::Promise;
 use jackfield_media::{Mono, Text};
 use pulse::Pulse;
 use std::collections::VecDeque;
@@ -66,10 +69,10 @@ pub struct ServerSession {
     app: Text,
     connect_query: Text,
     capabilities: Capabilities,
-    /// The name of the last FCPublish, until its success message was sent.
-    announced: Option<String>,
-    /// The name of the last FCSubscribe, likewise.
-    subscribed: Option<String>,
+    /// What FCPublish named, until its success message was sent.
+    announced: Vec<Promise>,
+    /// The last FCSubscribe, likewise.
+    subscribed: Option<Promise>,
 }
 
 #[derive(Debug)]
@@ -116,7 +119,7 @@ impl ServerSession {
             app: Text::default(),
             connect_query: Text::default(),
             capabilities: Capabilities::default(),
-            announced: None,
+            announced: Vec::new(),
             subscribed: None,
             config,
         }
@@ -174,10 +177,18 @@ impl ServerSession {
             Phase::Handshake(_) | Phase::AwaitConnect => Some(self.pulse.setup_deadline()),
             // The application's own deadline bounds this.
             Phase::Connecting { .. } => None,
-            Phase::Connected => match self.streams.publishing_since() {
-                Some(last_media) => Some(self.pulse.silence_deadline(last_media)),
-                None => Some(self.pulse.ping_deadline()),
-            },
+            Phase::Connected => {
+                let sign_of_life = self.sign_of_life();
+                Some(self.next_promise().map_or(sign_of_life, |promise| promise.min(sign_of_life)))
+            }
+        }
+    }
+
+    /// By when a publisher must have sent media, and others must be pinged.
+    fn sign_of_life(&self) -> Mono {
+        match self.streams.publishing_since() {
+            Some(last_media) => self.pulse.silence_deadline(last_media),
+            None => self.pulse.ping_deadline(),
         }
     }
 
@@ -189,10 +200,12 @@ impl ServerSession {
         match self.phase {
             Phase::Closed | Phase::Connecting { .. } => {}
             Phase::Handshake(_) | Phase::AwaitConnect => self.finish(Error::HandshakeTimeout),
+            Phase::Connected if now < self.sign_of_life() => self.keep_promises(now),
             Phase::Connected if self.streams.publishing_since().is_some() => {
                 self.finish(Error::PublisherSilent);
             }
             Phase::Connected => {
+                self.keep_promises(now);
                 if self.pulse.ping(now, &mut self.outbox) == pulse::Ping::Unanswered {
                     self.finish(Error::PingTimeout);
                 }
@@ -307,7 +320,8 @@ impl ServerSession {
     }
 
     fn on_message(&mut self, raw: RawMessage) -> Result<(), Error> {
-        let header = raw.header;
+        let message_stream = self.streams.meant(raw.header.message_stream);
+        let header = MessageHeader { message_stream, ..raw.header };
         match Message::decode(raw, &self.limits)? {
             Message::SetChunkSize(size) => self.reader.set_chunk_size(size)?,
             Message::Abort(chunk_stream) => self.reader.abort(chunk_stream),

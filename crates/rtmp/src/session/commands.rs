@@ -38,6 +38,7 @@ impl ServerSession {
             // A live stream has no length.
             "getStreamLength" => self.answer(command, Value::Number(0.0)),
             "_checkbw" => self.answer(command, Value::Undefined),
+            "checkBandwidth" => self.on_check_bandwidth(command),
             "seek" => self.refuse_command(stream, command, status::SEEK_FAILED, "A live stream cannot seek."),
             "play2" => {
                 let description = "Switching streams is not supported.";
@@ -54,30 +55,6 @@ impl ServerSession {
         match self.streams.create() {
             Some(id) => self.answer(command, Value::Number(f64::from(id))),
             None => self.answer_error(command, "There are too many message streams."),
-        }
-    }
-
-    /// The commands that Flash Media Live Encoder brought, which name a stream and not its id.
-    fn on_flash_communication(&mut self, command: &Command) {
-        let name = command.text(0).unwrap_or_default();
-        self.answer(command, Value::Undefined);
-        match command.name.as_str() {
-            // Their success messages wait for the answer to publish and play.
-            "FCPublish" => self.announced = Some(name.to_owned()),
-            "FCSubscribe" => self.subscribed = Some(name.to_owned()),
-            "FCUnpublish" => {
-                if let Some(id) = self.streams.publisher_of(name) {
-                    let role = self.streams.stop(id);
-                    if let Some(Role::Publishing(_)) = role {
-                        let status = Status::note(status::UNPUBLISH_SUCCESS, "Publishing has ended.");
-                        let object = status.to_object().into();
-                        self.outbox.command(0, "onFCUnpublish", 0.0, &[Value::Null, object]);
-                        status.write(&mut self.outbox, id);
-                    }
-                    self.report_stop(id, role);
-                }
-            }
-            _ => {}
         }
     }
 
@@ -104,7 +81,7 @@ impl ServerSession {
         self.report_stop(id, role);
     }
 
-    fn report_stop(&mut self, message_stream: u32, role: Option<Role>) {
+    pub(super) fn report_stop(&mut self, message_stream: u32, role: Option<Role>) {
         match role {
             Some(Role::Publishing(_) | Role::PublishAsked(_)) => {
                 self.events.push_back(Event::Unpublish { message_stream });
@@ -160,7 +137,7 @@ impl ServerSession {
         self.answer_error(command, "The command is not known.");
     }
 
-    fn answer(&mut self, command: &Command, value: Value) {
+    pub(super) fn answer(&mut self, command: &Command, value: Value) {
         if command.wants_answer() {
             self.outbox.command(0, "_result", command.transaction, &[Value::Null, value]);
         }

@@ -25,6 +25,7 @@ impl ServerSession {
                 return self.refuse(id, status::PLAY_STREAM_NOT_FOUND, &sentence(error));
             }
         };
+        self.hold_subscription();
         let number = |index| command.argument(index).and_then(Value::as_number);
         let reset = match command.argument(3).and_then(Value::as_bool) {
             Some(false) => Reset::Append,
@@ -65,12 +66,10 @@ impl ServerSession {
             },
             _ => return Err(Withdrawn),
         };
-        let outbox = &mut self.outbox;
-        outbox.user_control(UserControl::StreamBegin(message_stream));
+        self.outbox.user_control(UserControl::StreamBegin(message_stream));
         let start = Status::note(status::PLAY_START, "Playing has begun.");
-        if self.subscribed.take().is_some() {
-            outbox.command(0, "onFCSubscribe", 0.0, &[Value::Null, start.to_object().into()]);
-        }
+        self.subscribe(&start);
+        let outbox = &mut self.outbox;
         if reset == Reset::Replace {
             Status::note(status::PLAY_RESET, "Playing from the beginning.").write(outbox, message_stream);
         }

@@ -4,7 +4,6 @@ use super::event::{Event, Publish, PublishKind, Refusal};
 use super::status::{self, Status};
 use super::streams::{Publishing, Role};
 use super::{ServerSession, Unwrap, Withdrawn};
-use crate::amf::Value;
 use crate::message::{Command, UserControl};
 use crate::url::{self, NameError};
 use jackfield_media::{Mono, StreamKey, Text};
@@ -31,6 +30,7 @@ impl ServerSession {
                 return self.refuse(id, status::PUBLISH_BAD_NAME, &sentence(error));
             }
         };
+        self.hold_announcement(raw_name);
         let now = self.pulse.now();
         match self.streams.role(id) {
             None => self.refuse(id, status::PUBLISH_BAD_NAME, "There is no such message stream."),
@@ -63,9 +63,7 @@ impl ServerSession {
         *role = Role::Publishing(publishing);
         let status = Status::note(status::PUBLISH_START, "Publishing has begun.");
         self.outbox.user_control(UserControl::StreamBegin(message_stream));
-        if self.announced.take_if(|announced| url::is_same_name(announced, &name)).is_some() {
-            self.outbox.command(0, "onFCPublish", 0.0, &[Value::Null, status.to_object().into()]);
-        }
+        self.announce(&name, &status);
         status.write(&mut self.outbox, message_stream);
         Ok(())
     }

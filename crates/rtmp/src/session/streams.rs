@@ -48,6 +48,15 @@ impl MessageStreams {
         Some(id)
     }
 
+    /// The message stream that a client means by this id. 0 is the connection and has no media; encoders
+    /// that leave the field at 0, or begin a chunk stream with a header that lacks it, mean their only one.
+    pub(super) fn meant(&self, id: u32) -> u32 {
+        match self.open.as_slice() {
+            [(only, _)] if id == 0 => *only,
+            _ => id,
+        }
+    }
+
     pub(super) fn role(&mut self, id: u32) -> Option<&mut Role> {
         self.open.iter_mut().find(|(open, _)| *open == id).map(|(_, role)| role)
     }

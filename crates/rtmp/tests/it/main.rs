@@ -7,6 +7,8 @@ mod clients;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod link;
@@ -20,5 +22,7 @@ mod publish_and_play;
 mod questions;
 #[cfg(test)]
 mod recordings;
+#[cfg(test)]
+mod script;
 #[cfg(test)]
 mod wire;

@@ -14,6 +14,8 @@ pub(crate) struct Wire {
     pub(crate) now: Mono,
     pub(crate) events: Vec<Event>,
     pub(crate) closed: Option<Error>,
+    /// What is sent comes in pieces of this size.
+    pub(crate) piece: usize,
     writer: ChunkWriter,
     reader: ChunkReader,
     input: Input,
@@ -29,6 +31,7 @@ impl Wire {
             now,
             events: Vec::new(),
             closed: None,
+            piece: usize::MAX,
             writer: ChunkWriter::new(HeaderForm::Full),
             reader: ChunkReader::new(ChunkLimits::default()),
             input: Input::default(),
@@ -108,6 +111,12 @@ impl Wire {
         self.writer.write(header, body, &mut self.out);
     }
 
+    /// Tells the server a chunk size, and uses it.
+    pub(crate) fn set_chunk_size(&mut self, size: u32) {
+        self.message(0, kind::SET_CHUNK_SIZE, 0, &size.to_be_bytes());
+        self.writer.set_chunk_size(size);
+    }
+
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
@@ -136,17 +145,12 @@ impl Wire {
 
     fn exchange_raw(&mut self) -> (Vec<Bytes>, Vec<Message>) {
         let bytes = self.take_unsent();
-        if !bytes.is_empty() {
-            self.server.handle_input(self.now, bytes.into());
-        }
         let mut writes = Vec::new();
-        while let Some(output) = self.server.poll_output() {
-            match output {
-                Output::Write(bytes) => writes.push(bytes),
-                Output::Event(event) => self.events.push(event),
-                Output::Closed(error) => self.closed = Some(error),
-            }
+        for piece in bytes.chunks(self.piece) {
+            self.server.handle_input(self.now, Bytes::copy_from_slice(piece));
+            self.poll(&mut writes);
         }
+        self.poll(&mut writes);
         let handshake = writes.first().is_some_and(|w| w.len() == 1 + 2 * 1536);
         writes.iter().skip(usize::from(handshake)).for_each(|w| self.input.push(w.clone()));
         let mut messages = Vec::new();
@@ -154,6 +158,16 @@ impl Wire {
             messages.push(self.obey(raw));
         }
         (writes, messages)
+    }
+
+    fn poll(&mut self, writes: &mut Vec<Bytes>) {
+        while let Some(output) = self.server.poll_output() {
+            match output {
+                Output::Write(bytes) => writes.push(bytes),
+                Output::Event(event) => self.events.push(event),
+                Output::Closed(error) => self.closed = Some(error),
+            }
+        }
     }
 
     fn obey(&mut self, raw: RawMessage) -> Message {
