@@ -55,6 +55,7 @@ mod place;
 mod process;
 mod program;
 mod server;
+mod tunnel;
 
 pub use clients::{Player, PlayerKind, Publisher, PublisherKind};
 pub use clip::{Clip, Codecs};
@@ -70,6 +71,7 @@ pub use process::{Processes, forget_peak, peak_kib, resident_kib, wait_end};
 pub use program::{BytesFn, Finished, Program, Running, Stdout};
 pub use receiver::{Receiver, Reply, Request};
 pub use server::{Ended, LogLine, Server, ServerBuilder, peer};
+pub use tunnel::{Farewell, tunnel};
 
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};

@@ -48,10 +48,9 @@ impl Open {
             }
             "stream_create" => self.start(stream(event)?, event),
             "stream_delete" => {
-                for inner in [publish(event)?, format!("play of {} ", text(event, "stream_key")?)] {
-                    let open = self.pairs.keys().find(|name| name.starts_with(&inner));
-                    ensure!(open.is_none(), "{open:?} is not stopped");
-                }
+                let (publish, play) = (publish(event)?, format!("play of {} ", text(event, "stream_key")?));
+                let open = self.pairs.keys().find(|name| **name == publish || name.starts_with(&play));
+                ensure!(open.is_none(), "{open:?} is not stopped");
                 self.stop(&stream(event)?, event, &["stream_key"])
             }
             "publish_start" => {

@@ -1,10 +1,13 @@
-//! Certificates made for one test, and the server side of TLS for the [`Receiver`](crate::Receiver).
+//! Certificates made for one test, the server side of TLS for the [`Receiver`](crate::Receiver), and the client side for a
+//! [`tunnel`](crate::tunnel()).
 
+use crate::Journal;
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 /// A certificate authority of our own.
@@ -45,10 +48,37 @@ impl Authority {
     /// # Errors
     /// When a name is none.
     pub fn identity(&self, names: &[&str]) -> Result<Identity> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sign(params(names)?)
+    }
+
+    /// A certificate for these names that has expired.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn expired_identity(&self, names: &[&str]) -> Result<Identity> {
+        let mut params = params(names)?;
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Result<Identity> {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer).context("signing")?;
+        let certificate = params.signed_by(&key, &self.issuer).context("signing")?;
         Ok(Identity { certificate, key })
+    }
+
+    /// A TLS client that trusts this authority alone.
+    ///
+    /// # Errors
+    /// When rustls does not take it.
+    pub fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> Result<Arc<ClientConfig>> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .context("TLS versions")?
+            .with_root_certificates(self.roots()?)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
     }
 
     fn roots(&self) -> Result<RootCertStore> {
@@ -56,6 +86,11 @@ impl Authority {
         roots.add(self.issuer.der().clone()).context("our own authority")?;
         Ok(roots)
     }
+}
+
+fn params(names: &[&str]) -> Result<CertificateParams> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    CertificateParams::new(names).context("names of a certificate")
 }
 
 impl Identity {
@@ -67,6 +102,31 @@ impl Identity {
     /// The key, for `key = "…"`.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
+    }
+
+    /// Listens with this certificate and says nothing after the handshake. The journal tells for each client in turn whether
+    /// it went on to say something.
+    ///
+    /// # Errors
+    /// When there is no port, or rustls does not take the certificate.
+    pub fn silent_server(&self) -> Result<(SocketAddr, Journal<bool>)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a port")?;
+        let address = listener.local_addr()?;
+        let (config, went_on) = (self.server(None)?, Journal::default());
+        let journal = went_on.clone();
+        // It ends with the test's process.
+        std::thread::spawn(move || {
+            for mut socket in listener.incoming().flatten() {
+                let Ok(mut tls) = ServerConnection::new(Arc::clone(&config)) else { return };
+                let mut result = Ok((0, 0));
+                while tls.is_handshaking() && result.is_ok() {
+                    result = tls.complete_io(&mut socket);
+                }
+                // In TLS 1.3 the client's alert comes when the server's part is over, in the place of its first word.
+                went_on.push(result.is_ok() && tls.complete_io(&mut socket).is_ok());
+            }
+        });
+        Ok((address, journal))
     }
 
     /// A TLS server that shows this certificate; with `clients`, one that wants a certificate of that authority.

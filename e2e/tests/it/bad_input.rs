@@ -9,6 +9,7 @@ mod peers;
 mod protocol;
 mod scripts;
 mod standard_output;
+mod tls;
 mod webhooks;
 mod workers;
 
