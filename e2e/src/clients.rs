@@ -1,134 +1,20 @@
-//! The programs that publish and play: what each is called with, and how it is told that it is done.
+//! The programs that publish and play, while they run; [`kinds`] has what each is called with.
 //!
 //! Players write FLV to a pipe and never end by themselves: a test waits for as many pictures as it wants and ends them.
 //! (Their own ways to end differ and mislead: `rtmpdump --stop` does nothing with `--live`, `gst-launch` with `rtmp2src`
 //! ignores SIGINT, and its sinks do not count.)
 
+mod kinds;
+
+pub use kinds::{Address, PlayerKind, PublisherKind, TlsVersion};
+
 use crate::flv::{Demuxer, Recording};
 use crate::program::{BytesFn, Program, Running, Stdout};
 use crate::{Journal, SOON};
 use anyhow::{Context, Result, anyhow};
-use std::fmt;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// A program that publishes a file in real time, without changing an access unit of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PublisherKind {
-    /// `ffmpeg -re -c copy`: handshake with digest.
-    Ffmpeg,
-    /// gstreamer's own client: simple handshake, transaction id 0 for releaseStream and FCPublish.
-    Rtmp2Sink,
-    /// gstreamer with librtmp: simple handshake, a connect object without `flashVer`.
-    RtmpSink,
-}
-
-/// A program that plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlayerKind {
-    /// `ffmpeg -c copy`: handshake with digest; analyses before it writes.
-    Ffmpeg,
-    /// gstreamer's own client: simple handshake, writes what comes.
-    Rtmp2Src,
-    /// librtmp: says FCSubscribe, and asks for a buffer of ten hours.
-    Rtmpdump,
-}
-
-impl PublisherKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ffmpeg, Self::Rtmp2Sink, Self::RtmpSink];
-
-    /// Starts to publish `clip` (FLV with H.264 and AAC) to `url`.
-    ///
-    /// # Errors
-    /// When the program cannot be started. That it publishes is another matter: wait for `publish_start`.
-    pub fn start(self, clip: &Path, url: &str) -> Result<Publisher> {
-        let program = match self {
-            Self::Ffmpeg => ffmpeg().args(["-re", "-i"]).args([clip]).args(["-c", "copy", "-f", "flv", url]),
-            Self::Rtmp2Sink => gst_publish(clip, ["rtmp2sink", &format!("location={url}")]),
-            // librtmp takes its options in the URL, after a space.
-            Self::RtmpSink => gst_publish(clip, ["rtmpsink", &format!("location={url} live=1")]),
-        };
-        Ok(Publisher { program: program.start()? })
-    }
-}
-
-fn ffmpeg() -> Program {
-    Program::new("ffmpeg").args(["-v", "info", "-nostdin", "-nostats", "-hide_banner"])
-}
-
-/// The tags of the file in other wrapping, paced behind the muxer: it moves time stamps when a paced input is late.
-fn gst_publish(clip: &Path, sink: [&str; 2]) -> Program {
-    let source = format!("location={}", clip.display());
-    let wiring = "d.video ! h264parse ! queue ! m.video d.audio ! aacparse ! queue ! m.audio";
-    Program::new("gst-launch-1.0")
-        .args([
-            "-q",
-            "filesrc",
-            &source,
-            "!",
-            "flvdemux",
-            "name=d",
-            "flvmux",
-            "name=m",
-            "streamable=true",
-            "!",
-            "identity",
-            "sync=true",
-            "!",
-        ])
-        .args(sink)
-        .args(wiring.split(' '))
-}
-
-impl PlayerKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ffmpeg, Self::Rtmp2Src, Self::Rtmpdump];
-
-    /// Starts to play `url`.
-    ///
-    /// # Errors
-    /// When the program cannot be started.
-    pub fn start(self, url: &str) -> Result<Player> {
-        let program = match self {
-            Self::Ffmpeg => {
-                ffmpeg().args(["-i", url, "-c", "copy", "-flush_packets", "1", "-f", "flv", "pipe:1"])
-            }
-            Self::Rtmp2Src => Program::new("gst-launch-1.0").args([
-                "-q",
-                "rtmp2src",
-                &format!("location={url}"),
-                "!",
-                "fdsink",
-                "fd=1",
-            ]),
-            Self::Rtmpdump => Program::new("rtmpdump").args(["--live", "-r", url, "-o", "-"]),
-        };
-        Player::start(program)
-    }
-}
-
-impl fmt::Display for PublisherKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ffmpeg => "ffmpeg",
-            Self::Rtmp2Sink => "rtmp2sink",
-            Self::RtmpSink => "rtmpsink",
-        })
-    }
-}
-
-impl fmt::Display for PlayerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ffmpeg => "ffmpeg",
-            Self::Rtmp2Src => "rtmp2src",
-            Self::Rtmpdump => "rtmpdump",
-        })
-    }
-}
 
 /// A running publisher; it is killed when this value goes.
 #[derive(Debug)]

@@ -126,7 +126,11 @@ impl Codecs {
         let name = self.to_string().replace(' ', "-").to_lowercase();
         let args =
             format!("{MORE_SOURCES} {args} -t 20 -g 25 -keyint_min 25 -pix_fmt yuv420p -b:v 300k -b:a 96k");
-        make_with(&place::newer_ffmpeg()?, &name, &args)
+        let ffmpeg = place::newer_ffmpeg()?;
+        let made = make_with(&ffmpeg, &format!("{name}-encoded"), &args)?;
+        // The flv muxer writes other configurations of VP9 and FLAC for an encoder than for a file, and what is published
+        // is read from a file.
+        make_with(&ffmpeg, &name, &format!("-i {} -map 0 -c copy", made.path().display()))
     }
 }
 

@@ -230,7 +230,12 @@ fn run(name: &str, source: &Stream, got: &Stream) -> Result<Run> {
         codec(got.codec),
         codec(source.codec)
     );
-    ensure!(source.config == got.config, "{name}: another codec configuration");
+    ensure!(
+        source.config == got.config,
+        "{name}: codec configuration {:02x?} instead of {:02x?}",
+        got.config,
+        source.config
+    );
     let Some(first) = got.units.first() else {
         ensure!(source.units.is_empty(), "no {name} at all");
         return Ok(Run { first: 0, shift: None });

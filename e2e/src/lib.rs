@@ -57,7 +57,7 @@ mod program;
 mod server;
 mod tunnel;
 
-pub use clients::{Player, PlayerKind, Publisher, PublisherKind};
+pub use clients::{Address, Player, PlayerKind, Publisher, PublisherKind, TlsVersion};
 pub use clip::{Clip, Codecs};
 pub use events::{Event, Events};
 pub use flv::{Recording, compare};

@@ -267,6 +267,14 @@ impl Server {
         self.rtmp
     }
 
+    /// Where it listens for this protocol as its log calls it: `rtmps`, `https`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn address(&self, proto: &str) -> Result<SocketAddr> {
+        listening(&self.program, proto)
+    }
+
     /// Where it takes HTTP.
     pub fn http(&self) -> SocketAddr {
         self.http
