@@ -10,3 +10,4 @@ mod lives;
 mod multitrack;
 mod slow;
 mod storm;
+mod tracks;

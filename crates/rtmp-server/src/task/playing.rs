@@ -2,6 +2,7 @@
 
 use super::tracks::Judged;
 use super::{ConnectionTask, Happened, public};
+use crate::format::taste::Taste;
 use crate::outlet::RtmpOutlet;
 use crate::role::{Role, Wishes};
 use jackfield_events::{EndReason, SecretUrl};
@@ -84,14 +85,16 @@ impl ConnectionTask {
             }
         }
         for (stream, grant) in granted {
-            let outlet = Box::new(RtmpOutlet::new(
-                self.shared.packagers.of(self.session.capabilities()),
-                self.writer.clone(),
-                stream,
-                self.shared.config.play_clock,
-            ));
+            let capabilities = self.session.capabilities();
+            let packager = self.shared.packagers.of(capabilities);
+            let clock = self.shared.config.play_clock;
+            let mut outlet = RtmpOutlet::new(packager, self.writer.clone(), stream, clock);
+            if Taste::of(capabilities).is_some() {
+                outlet = outlet.with_entrance();
+            }
             let hub = self.shared.deps.hub.clone();
-            self.waits.set(stream, async move { Happened::Attached(hub.play(grant, outlet).await) });
+            self.waits
+                .set(stream, async move { Happened::Attached(hub.play(grant, Box::new(outlet)).await) });
         }
     }
 

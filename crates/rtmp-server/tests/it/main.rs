@@ -6,6 +6,7 @@
     reason = "a test may fail, and has memory"
 )]
 
+mod capabilities;
 mod connections;
 mod hostile;
 mod kit;

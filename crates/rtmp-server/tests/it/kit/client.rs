@@ -27,8 +27,20 @@ impl Client {
     }
 
     pub(crate) async fn over(socket: TcpStream, app: &str) -> Self {
+        Self::with(socket, ClientConfig::new(app, &format!("rtmp://127.0.0.1/{app}"))).await
+    }
+
+    /// Connected, having told these properties.
+    pub(crate) async fn telling(addr: SocketAddr, properties: Object) -> Self {
+        let socket = TcpStream::connect(addr).await.unwrap();
+        let config = ClientConfig { properties, ..ClientConfig::new("live", "rtmp://127.0.0.1/live") };
+        let mut client = Self::with(socket, config).await;
+        client.is_connected().await;
+        client
+    }
+
+    async fn with(socket: TcpStream, config: ClientConfig) -> Self {
         socket.set_nodelay(true).unwrap();
-        let config = ClientConfig::new(app, &format!("rtmp://127.0.0.1/{app}"));
         let mut client = Self { socket, session: ClientSession::new(config, 7), events: VecDeque::new() };
         client.flush().await;
         client
@@ -70,7 +82,11 @@ impl Client {
 
     /// Plays, and expects that it may.
     pub(crate) async fn playing(addr: SocketAddr, name: &str) -> (Self, u32) {
-        let mut client = Self::connected(addr).await;
+        Self::connected(addr).await.plays(name).await
+    }
+
+    pub(crate) async fn plays(self, name: &str) -> (Self, u32) {
+        let mut client = self;
         let stream = client.stream().await;
         client.session.play(stream, name);
         client.status("NetStream.Play.Start").await;
@@ -174,6 +190,9 @@ impl Client {
         while let Some(event) = self.next().await {
             match event {
                 ClientEvent::Status { status, .. } => codes.push(status.code.to_string()),
+                ClientEvent::ReconnectRequested { tc_url, description } => {
+                    codes.push(format!("reconnect {tc_url:?} {description}"));
+                }
                 ClientEvent::Rejected(status) => {
                     codes.push(format!("{} {}", &*status.code, &*status.description));
                 }
