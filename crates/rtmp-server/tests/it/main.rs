@@ -7,6 +7,7 @@
 )]
 
 mod capabilities;
+mod changes;
 mod connections;
 mod hostile;
 mod kit;
