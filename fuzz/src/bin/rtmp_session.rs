@@ -1,11 +1,12 @@
 //! A server session in each of its phases: no input panics, memory stays bounded, the pieces make no
-//! difference to what happens, and after the end nothing comes.
+//! difference to what happens, and after the end nothing comes. Input is bytes, or messages of chosen types,
+//! or the object of `connect`.
 #![no_main]
 
 use bytes::Bytes;
 use jackfield_fuzz::pieces;
 use jackfield_media::Mono;
-use jackfield_rtmp::chunk::ChunkLimits;
+use jackfield_rtmp::chunk::{ChunkLimits, ChunkWriter, HeaderForm, MessageHeader};
 use jackfield_rtmp::{
     ClientConfig, ClientEvent, ClientSession, Event, Limits, Output, Packet, PublishKind, ServerConfig,
     ServerSession,
@@ -17,6 +18,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Phase {
     Nothing,
+    Shaken,
     Connected,
     Publishing,
     Playing,
@@ -31,6 +33,13 @@ fn config() -> ServerConfig {
 fn begin(phase: Phase) -> ServerSession {
     let mut server = ServerSession::new(config(), 1, Mono::ZERO);
     if phase == Phase::Nothing {
+        return server;
+    }
+    if phase == Phase::Shaken {
+        let mut hello = vec![0; 1 + 2 * 1536];
+        hello[0] = 3;
+        server.handle_input(Mono::ZERO, hello.into());
+        while server.poll_output().is_some() {}
         return server;
     }
     let mut client = ClientSession::new(ClientConfig::new("live", "rtmp://h/live"), 2);
@@ -90,8 +99,10 @@ fn run(phase: Phase, pattern: u8, bytes: &[u8]) -> Vec<String> {
         drain(&mut server, &mut seen);
         assert!(server.buffered_bytes() <= 1 << 19);
     }
+    server.request_reconnect(Some("rtmp://h/live"), "Elsewhere.");
+    drain(&mut server, &mut seen);
     // Time ends everything.
-    for _ in 0..4 {
+    for _ in 0..24 {
         now = server.poll_timeout().unwrap_or(now.after(Duration::from_secs(60)));
         server.handle_timeout(now);
         drain(&mut server, &mut seen);
@@ -127,6 +138,35 @@ fn drain(server: &mut ServerSession, seen: &mut Vec<String>) {
     }
 }
 
+/// `connect` with an object that is given in AMF0 or, behind its marker, in AMF3.
+fn connect(bytes: &[u8]) -> Vec<u8> {
+    let mut body = b"\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0".to_vec();
+    body.extend_from_slice(bytes);
+    let mut out = Vec::new();
+    let header = MessageHeader { chunk_stream: 3, message_stream: 0, kind: 20, timestamp: 0 };
+    ChunkWriter::new(HeaderForm::Full).write(header, &body, &mut out);
+    out
+}
+
+/// Messages: type, message stream, length, body.
+fn messages(mut bytes: &[u8]) -> Vec<u8> {
+    const KINDS: [u8; 12] = [1, 2, 4, 8, 9, 15, 16, 17, 18, 19, 20, 22];
+    let mut out = Vec::new();
+    let mut writer = ChunkWriter::new(HeaderForm::Shortest);
+    while let [kind, stream, length, rest @ ..] = bytes {
+        let (body, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        bytes = rest;
+        let header = MessageHeader {
+            chunk_stream: 3 + u32::from(stream >> 6),
+            message_stream: u32::from(stream & 3),
+            kind: KINDS[usize::from(*kind) % KINDS.len()],
+            timestamp: u32::from(stream >> 2 & 15) << 26,
+        };
+        writer.write(header, body, &mut out);
+    }
+    out
+}
+
 fuzz_target!(|data: &[u8]| {
     let [mode, pattern, bytes @ ..] = data else { return };
     let phase = match mode % 4 {
@@ -135,5 +175,11 @@ fuzz_target!(|data: &[u8]| {
         2 => Phase::Publishing,
         _ => Phase::Playing,
     };
-    assert_eq!(run(phase, 0, bytes), run(phase, *pattern, bytes));
+    // The modes of old are those below 4, so that the corpus keeps its meaning.
+    let (phase, input) = match (mode / 4 % 4, phase) {
+        (0, phase) => (phase, bytes.to_vec()),
+        (1 | 2, Phase::Nothing) => (Phase::Shaken, connect(bytes)),
+        (_, phase) => (phase, messages(bytes)),
+    };
+    assert_eq!(run(phase, 0, &input), run(phase, *pattern, &input));
 });
