@@ -21,10 +21,14 @@
 //! | specification | version |
 //! |---|---|
 //! | HTTP/1.1 | RFC 9112 |
+//! | HTTP/2, under TLS only | RFC 9113 |
+//! | Application-layer protocol negotiation | RFC 7301 |
 //! | Problem details | RFC 9457 |
 //!
-//! What it does not do: TLS, HTTP/2, authentication (its routes do), media.
+//! What it does not do: TLS itself (that is `net`), HTTP/2 in clear text, authentication (its routes do), media.
 
+mod activity;
+mod connection;
 mod problem;
 mod server;
 

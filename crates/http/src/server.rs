@@ -1,26 +1,25 @@
 //! Accepting, serving and ending connections.
 
+use crate::connection::{Serving, serve};
 use crate::problem;
 use axum::Router;
 use axum::http::StatusCode;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use jackfield_media::Mono;
+use jackfield_net::tls::ServerTls;
 use jackfield_net::{Accepted, BindError, ListenAddr, Listener, Seldom};
 use jackfield_runtime::{Tasks, clock};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::time::Duration;
-
-/// Bytes of a request's head. A larger one is refused: each connection may hold that much.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// What the listener needs to know.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Where to listen; nowhere when empty.
+    /// Where to listen for clear text; nowhere when empty.
     pub listen: Vec<ListenAddr>,
-    /// How long a client may take for the head of a request, and how long it may be silent between two.
+    /// Where to listen for TLS, with HTTP/2 for clients that take it, and the settings of each listener.
+    pub listen_tls: Vec<(ListenAddr, ServerTls)>,
+    /// How long a client may take for the head of a request, and how long it may be silent between two; and how
+    /// long for a TLS handshake.
     pub header_timeout: Duration,
     /// Connections at once; one more is closed unserved.
     pub max_connections: usize,
@@ -28,7 +27,12 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: Vec::new(), header_timeout: Duration::from_secs(10), max_connections: 4096 }
+        Self {
+            listen: Vec::new(),
+            listen_tls: Vec::new(),
+            header_timeout: Duration::from_secs(10),
+            max_connections: 4096,
+        }
     }
 }
 
@@ -38,6 +42,8 @@ pub struct HttpServer {
     addrs: Vec<SocketAddr>,
     accepting: Tasks,
     serving: Tasks,
+    /// Those of HTTP/2, of which a connection has several.
+    requests: Tasks,
 }
 
 impl HttpServer {
@@ -46,24 +52,29 @@ impl HttpServer {
     /// # Errors
     /// [`BindError`]; then nothing listens.
     pub fn start(config: HttpConfig, routes: Router, tasks: &Tasks) -> Result<Self, BindError> {
-        let listeners: Vec<Listener> =
-            config.listen.iter().map(|addr| Listener::bind(*addr)).collect::<Result<_, _>>()?;
-        let addrs = listeners.iter().map(Listener::local_addr).collect();
+        let listeners = bind_all(&config)?;
+        let addrs = listeners.iter().map(|(listener, _)| listener.local_addr()).collect();
         let routes = routes.fallback(|| async { problem(StatusCode::NOT_FOUND, "There is nothing here.") });
-        let server = Self { addrs, accepting: tasks.part(), serving: tasks.part() };
-        for listener in listeners {
-            listener.log_listening("http");
-            let (config, routes, serving) = (config.clone(), routes.clone(), server.serving.clone());
+        let server = Self { addrs, accepting: tasks.part(), serving: tasks.part(), requests: tasks.part() };
+        for (listener, tls) in listeners {
+            listener.log_listening(if tls.is_some() { "https" } else { "http" });
+            let serving = Serving {
+                routes: routes.clone(),
+                tls: tls.map(|tls| tls.config().into()),
+                header_timeout: config.header_timeout,
+                requests: server.requests.clone(),
+            };
+            let (max_connections, connections) = (config.max_connections, server.serving.clone());
             let stopping = server.accepting.stopping();
             server.accepting.spawn("http accept", async move {
-                let accept = accept(&listener, &config, &routes, &serving);
+                let accept = accept(&listener, max_connections, &serving, &connections);
                 stopping.run_until_cancelled(accept).await;
             });
         }
         Ok(server)
     }
 
-    /// Where it listens, in the configured order, with the ports that the kernel picked.
+    /// Where it listens, in the configured order, clear text first, with the ports that the kernel picked.
     #[must_use]
     pub fn addrs(&self) -> &[SocketAddr] {
         &self.addrs
@@ -73,51 +84,37 @@ impl HttpServer {
     /// still there at the deadline.
     pub async fn stop(self, deadline: Mono) -> usize {
         self.accepting.stop(deadline).await;
-        self.serving.stop(deadline).await
+        let left = self.serving.stop(deadline).await;
+        // Nobody waits for their answers any more.
+        self.requests.stop(deadline).await;
+        left
     }
 }
 
-async fn accept(listener: &Listener, config: &HttpConfig, routes: &Router, serving: &Tasks) {
+/// The listeners of clear text, then those of TLS.
+fn bind_all(config: &HttpConfig) -> Result<Vec<(Listener, Option<ServerTls>)>, BindError> {
+    let plain = config.listen.iter().map(|addr| (*addr, None));
+    let tls = config.listen_tls.iter().map(|(addr, tls)| (*addr, Some(tls.clone())));
+    let bind = |(addr, tls): (ListenAddr, _)| Ok((Listener::bind(addr)?, tls));
+    plain.chain(tls).map(bind).collect()
+}
+
+async fn accept(listener: &Listener, max_connections: usize, serving: &Serving, connections: &Tasks) {
     static FULL: Seldom = Seldom::new();
     loop {
-        let accepted = listener.accept().await;
-        if serving.count() >= config.max_connections {
+        let Accepted { stream, peer, .. } = listener.accept().await;
+        if connections.count() >= max_connections {
             if let Some(times) = FULL.now(clock::now()) {
-                tracing::warn!(proto = "http", peer = %accepted.peer, times, "Too many connections");
+                tracing::warn!(proto = "http", %peer, times, "Too many connections");
             }
             continue;
         }
-        let (routes, stopping) = (routes.clone(), serving.stopping());
-        let header_timeout = config.header_timeout;
-        serving.spawn("http connection", async move {
-            let peer = accepted.peer;
-            let connection = pin!(serve(accepted, routes, header_timeout, stopping.cancelled()));
+        let (serving, stopping) = (serving.clone(), connections.stopping());
+        connections.spawn("http connection", async move {
+            let connection = Box::pin(serve(stream, peer, serving, stopping));
             if let Err(error) = connection.await {
                 tracing::debug!(proto = "http", %peer, %error, "HTTP connection ended");
             }
         });
-    }
-}
-
-/// Serves one connection; ends it after the answer that is under way once `stop` is there.
-async fn serve(
-    accepted: Accepted,
-    routes: Router,
-    header_timeout: Duration,
-    stop: impl Future<Output = ()>,
-) -> Result<(), hyper::Error> {
-    let service = TowerToHyperService::new(routes);
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(accepted.stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        result = connection.as_mut() => result,
-        () = stop => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
     }
 }

@@ -14,7 +14,9 @@ mod socket;
 mod tests;
 mod validity;
 
-pub use certificates::{Blame, CertificateError, CertificateFiles, Certificates, Lasts, Replaced};
+pub use certificates::{
+    Blame, CertificateError, CertificateFiles, Certificates, Lasts, Replaced, check_authorities,
+};
 pub(crate) use socket::Drained;
 pub use socket::{HandshakeError, Received, TlsSocket};
 

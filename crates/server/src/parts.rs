@@ -71,7 +71,8 @@ impl Parts {
         let connections = Connections::new(bus, connection_limits(config, max_connections));
         let tls = Tls::start(config, &tasks)?;
         let health = Health::default();
-        let http = HttpServer::start(http_config(config), jackfield_api::routes(health.clone()), &tasks)?;
+        let http =
+            HttpServer::start(http_config(config, &tls), jackfield_api::routes(health.clone()), &tasks)?;
         let deps = Deps { gate, hub: hub.clone(), connections, tasks: tasks.clone() };
         let rtmp = RtmpServer::start(rtmp_config(config, &tls), deps)?;
         let config = config.clone();
@@ -190,9 +191,10 @@ fn takeover(config: &Config) -> Takeover {
     }
 }
 
-fn http_config(config: &Config) -> HttpConfig {
+fn http_config(config: &Config, tls: &Tls) -> HttpConfig {
     HttpConfig {
         listen: config.http.listen.0.clone(),
+        listen_tls: tls.https.clone(),
         header_timeout: config.http.header_timeout,
         max_connections: config.http.max_connections,
     }

@@ -64,7 +64,7 @@ impl Server {
         let result = runtime.block_on(async {
             let log = Tasks::new();
             drop(log.spawn("log", waiting.write(log.clone())));
-            let result = self.serve().await;
+            let result = Box::pin(self.serve()).await;
             lines.flush(clock::now().after(LAST_WORDS)).await;
             result
         });

@@ -1,9 +1,11 @@
 //! The listener against clients that behave, and such that do not.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test fails by panicking, and has memory")]
+
+mod tls;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use jackfield_http::{HttpConfig, HttpServer};
 use jackfield_runtime::{Tasks, clock};
 use std::sync::Arc;
@@ -83,15 +85,21 @@ async fn one_connection_over_the_cap_is_closed_unserved() {
     assert_eq!(ask(&server, "").await, "");
 }
 
-#[tokio::test]
-async fn a_stop_lets_the_answer_under_way_end_and_accepts_no_more() {
+/// A route that says when it is asked, and answers when it is told.
+fn slow_route() -> (MethodRouter, Arc<Notify>, Arc<Notify>) {
     let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (in_asked, in_go) = (Arc::clone(&asked), Arc::clone(&go));
-    let slow = get(move || async move {
+    let route = get(move || async move {
         in_asked.notify_one();
         in_go.notified().await;
         "done"
     });
+    (route, asked, go)
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_answer_under_way_end_and_accepts_no_more() {
+    let (slow, asked, go) = slow_route();
     let server = HttpServer::start(config(), Router::new().route("/", slow), &Tasks::new()).unwrap();
     let addr = server.addrs()[0];
     let mut client = connect(&server).await;

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{Error as TlsError, InconsistentKeys};
+use rustls::{Error as TlsError, InconsistentKeys, RootCertStore};
 use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -39,6 +39,23 @@ impl CertificateFiles {
     pub fn check(&self) -> Result<Lasts, CertificateError> {
         read(self).map(|read| read.lasts)
     }
+}
+
+/// Reads authorities only to see whether they can be used.
+///
+/// # Errors
+/// [`CertificateError`].
+pub fn check_authorities(path: &Path) -> Result<(), CertificateError> {
+    let pem = read_file(path, Blame::Certificate)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in chain(path, &pem)? {
+        roots.add(certificate).map_err(|source| CertificateError::Unusable {
+            path: path.to_owned(),
+            blame: Blame::Certificate,
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// For how long a certificate is valid.
@@ -302,10 +319,7 @@ struct Found {
 fn read(files: &CertificateFiles) -> Result<Found, CertificateError> {
     let certificate_pem = read_file(&files.certificate, Blame::Certificate)?;
     let key_pem = read_file(&files.key, Blame::Key)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificate_pem).collect();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| {
-        CertificateError::NoCertificate { path: files.certificate.clone(), hint: hint(&certificate_pem) }
-    })?;
+    let chain = chain(&files.certificate, &certificate_pem)?;
     let key = PrivateKeyDer::from_pem_slice(&key_pem)
         .map_err(|_broken| CertificateError::NoKey { path: files.key.clone(), hint: hint(&key_pem) })?;
     let key = ring::sign::any_supported_type(&key).map_err(|source| CertificateError::Unusable {
@@ -333,6 +347,13 @@ fn read(files: &CertificateFiles) -> Result<Found, CertificateError> {
     let names = parsed.iter().flat_map(|parsed| parsed.valid_dns_names());
     let names = names.map(str::to_ascii_lowercase).collect();
     Ok(Found { key, names, lasts })
+}
+
+/// The certificates of a file, at least one.
+fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    chain.ok_or_else(|| CertificateError::NoCertificate { path: path.to_owned(), hint: hint(pem) })
 }
 
 /// What may be the matter with a file in which nothing was found.

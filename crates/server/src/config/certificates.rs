@@ -4,9 +4,9 @@ use super::problem::Severity;
 use super::program;
 use super::source::{At, Node, Raw};
 use super::table::Given;
-use super::tables::{HttpTable, RtmpsTable};
+use super::tables::{HookTable, HttpTable, RtmpsTable};
 use super::value::{Reading, split_commas};
-use jackfield_net::tls::{Blame, CertificateError, CertificateFiles, Lasts};
+use jackfield_net::tls::{Blame, CertificateError, CertificateFiles, Lasts, check_authorities};
 use std::path::{Path, PathBuf};
 
 impl RtmpsTable {
@@ -94,6 +94,35 @@ fn check(given: &Given, shown: &Shown<'_>, cx: &mut Reading) {
     }
     for (index, files) in pairs(shown.cert, shown.key).iter().enumerate() {
         check_files(given, index, files, cx);
+    }
+}
+
+/// Checks what a webhook trusts and shows.
+pub(super) fn check_webhook(given: &Given, keys: &HookTable, cx: &mut Reading) {
+    let ca = keys.ca.as_deref().zip(given.value("ca"));
+    if let Some((path, at)) = ca.map(|(path, value)| (path, value.at.clone()))
+        && let Err(error) = check_authorities(path)
+    {
+        refuse_files(&error, &at, cx);
+    }
+    match (&keys.cert, &keys.key) {
+        (Some(cert), Some(key)) => {
+            let files = CertificateFiles { certificate: cert.clone(), key: key.clone() };
+            check_files(given, 0, &files, cx);
+        }
+        (Some(path), None) | (None, Some(path)) => {
+            let (there, missing) = if keys.cert.is_some() { ("cert", "key") } else { ("key", "cert") };
+            let at = |at: Option<&At>| at.cloned();
+            if let (Some(key_at), Some(at)) =
+                (at(given.key_at(there)), at(given.value(there).map(|value| &value.at)))
+            {
+                // Noted; all that is wrong is to be told at once.
+                let _readable = program::check_readable(path, &at, cx);
+                let title = format!("`{there}` without `{missing}`");
+                let _none: Option<()> = cx.refuse(&key_at, title, "both or neither");
+            }
+        }
+        (None, None) => {}
     }
 }
 

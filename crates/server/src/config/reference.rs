@@ -75,8 +75,8 @@ pub fn example() -> String {
 
 fn example_key(out: &mut String, key: &KeySpec, before: &str) {
     out.push_str(&wrapped(key.about(), &format!("{before}# ")));
-    // A key without a default stays out of a file that is to equal the defaults.
-    let before = if key.default().is_none() { "# " } else { before };
+    // What is not its default stays out of a file that is to equal the defaults.
+    let before = if key.default() == Some(key.example) { before } else { "# " };
     push(out, format_args!("{before}{} = {}\n", key.name, key.example));
 }
 

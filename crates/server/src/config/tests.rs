@@ -3,6 +3,8 @@
 use super::source::Source;
 use super::*;
 
+mod certificates;
+
 /// A folder with a program, a text, and a program without its execute bit.
 struct Folder(PathBuf);
 
@@ -89,7 +91,7 @@ error: unknown table `hubb`
  --> j.toml:6:2
   |
 6 | [hubb]
-  |  ^^^^ tables are [server] [rtmp] [http] [hub] [security] [hooks] [[hook]]
+  |  ^^^^ tables are [server] [rtmp] [rtmps] [http] [hub] [security] [hooks] [[hook]]
   |
   = help: did you mean `hub`?",
     );

@@ -8,7 +8,7 @@ use crate::config::source::{At, Node, Raw};
 use crate::config::table::{Given, Table};
 use crate::config::tables::{HookTable, StdinWord, StdioForm};
 use crate::config::value::{Reading, either};
-use crate::config::{program, table_with};
+use crate::config::{certificates, program, table_with};
 use jackfield_hook_transports::PlainHttp;
 use jackfield_process::User;
 use std::num::NonZeroU64;
@@ -216,18 +216,7 @@ fn user_of(name: &str, given: &Given, cx: &mut Reading) -> Option<User> {
 fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Webhook> {
     let plain_http = if keys.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
     let url = program::check_url(url, at, plain_http, cx);
-    for (key, path) in [("ca", &keys.ca), ("cert", &keys.cert), ("key", &keys.key)] {
-        if let (Some(path), Some(value)) = (path, given.value(key)) {
-            // Noted; all that is wrong is to be told at once.
-            let _readable = program::check_readable(path, &value.at.clone(), cx);
-        }
-    }
-    if let [(there, Some(_)), (missing, None)] | [(missing, None), (there, Some(_))] =
-        [("cert", &keys.cert), ("key", &keys.key)]
-        && let Some(at) = given.key_at(there).cloned()
-    {
-        let _none: Option<()> = cx.refuse(&at, format!("`{there}` without `{missing}`"), "both or neither");
-    }
+    certificates::check_webhook(given, keys, cx);
     let identity = keys.cert.clone().zip(keys.key.clone());
     let secret = |reference: &SecretRef| reference.secret.clone();
     let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
