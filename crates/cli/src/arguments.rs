@@ -3,7 +3,7 @@
 //! The flags of `serve` come from the configuration's own tables, so that help, completions and the
 //! manual page say what the reference says. They work with and without the word `serve`.
 
-use crate::client::{Play, Publish};
+use crate::client::{Play, Probe, Publish};
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use jackfield_server::config::{Arity, FlagSpec, Flags, flags};
@@ -34,6 +34,8 @@ pub(crate) enum Action {
     Play(Play),
     /// Send an FLV file as a stream, as it is.
     Publish(Publish),
+    /// Show what is in a stream or an FLV file: tracks, rates, key frames, time stamps.
+    Probe(Probe),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.

@@ -1,12 +1,13 @@
-//! The commands that are clients of a server: `play`, `publish`.
+//! The commands that are clients of a server: `play`, `publish`, `probe`.
 
 mod options;
 mod play;
+mod probe;
 mod progress;
 mod publish;
 mod stop;
 
-pub(crate) use options::{Play, Publish};
+pub(crate) use options::{Play, Probe, Publish};
 
 /// Receives a stream into a file.
 pub(crate) fn play(options: Play) -> anyhow::Result<()> {
@@ -18,8 +19,13 @@ pub(crate) fn publish(options: Publish) -> anyhow::Result<()> {
     block_on(publish::run(options))
 }
 
+/// Looks into a stream or file; the text to be printed.
+pub(crate) fn probe(options: Probe) -> anyhow::Result<String> {
+    block_on(probe::run(options))
+}
+
 /// Runs a command in a runtime of its own.
-fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(command);
     // A read of standard input that nobody ends must not hold us.

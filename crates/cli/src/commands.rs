@@ -37,6 +37,10 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Action::Events(options)) => events(&options),
         Some(Action::Play(options)) => finish(client::play(options)),
         Some(Action::Publish(options)) => finish(client::publish(options)),
+        Some(Action::Probe(options)) => match client::probe(options) {
+            Ok(report) => print(&report),
+            Err(error) => finish(Err(error)),
+        },
         Some(Action::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "jackfield", &mut script);

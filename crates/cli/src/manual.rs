@@ -8,10 +8,10 @@ use std::io::{self, Write};
 const END: &str = r".SH EXIT STATUS
 .TP
 0
-stopped by a signal, or valid
+stopped by a signal, valid, or done
 .TP
 1
-start-up or configuration error
+start-up or configuration error; a stream that could not be opened, or broke off
 .TP
 2
 wrong command line

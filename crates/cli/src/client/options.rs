@@ -1,4 +1,4 @@
-//! What can be typed after `play` and `publish`.
+//! What can be typed after `play`, `publish` and `probe`.
 
 use anyhow::Context;
 use jackfield_rtmp_client::{Connector, Options, Reconnect, RtmpUrl, Trust};
@@ -21,6 +21,9 @@ pub(crate) struct Play {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) endurance: Endurance,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +45,43 @@ pub(crate) struct Publish {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+
+    #[command(flatten)]
+    pub(crate) endurance: Endurance,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Probe {
+    /// A stream (rtmp:// or rtmps://) or an FLV file.
+    #[arg(value_parser = source)]
+    pub(crate) source: Source,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Listen for so many seconds [default: 5], or look at so many of a file [default: all].
+    #[arg(long, value_name = "NUMBER", value_parser = seconds)]
+    pub(crate) seconds: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Stream(RtmpUrl),
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stream(url) => url.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// How to connect.
@@ -54,7 +94,11 @@ pub(crate) struct Connection {
     /// Trust any certificate. For tests: who sits on the way can read and change everything.
     #[arg(long)]
     pub(crate) insecure: bool,
+}
 
+/// How long to keep at it, and what to say of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Endurance {
     /// Connect again after a loss; give up after so many tries in a row that fail.
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true, default_missing_value = "10")]
     pub(crate) reconnect: Option<u32>,
@@ -85,7 +129,9 @@ impl Connection {
         };
         Ok(Connector::new(&trust)?)
     }
+}
 
+impl Endurance {
     pub(crate) fn options(&self) -> Options {
         let reconnect = self.reconnect.map_or(Reconnect::NEVER, Reconnect::times);
         Options { reconnect, ..Options::default() }
@@ -98,6 +144,10 @@ fn url(text: &str) -> Result<RtmpUrl, String> {
         return Err("it names no stream: write rtmp://host/app/name".to_owned());
     }
     Ok(url)
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    if text.contains("://") { url(text).map(Source::Stream) } else { Ok(Source::File(text.into())) }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -24,8 +24,8 @@ const FLAGS_AT: u64 = 4;
 pub(super) async fn run(options: Play) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
     let connector = options.connection.connector()?;
-    let mut progress = Progress::new(options.connection.quiet);
-    let open = Playback::open(&connector, options.url.clone(), options.connection.options());
+    let mut progress = Progress::new(options.endurance.quiet);
+    let open = Playback::open(&connector, options.url.clone(), options.endurance.options());
     let mut playback = tokio::select! {
         playback = open => playback.with_context(|| format!("cannot play {}", options.url))?,
         () = stop.asked() => return Ok(()),

@@ -102,13 +102,13 @@ fn told(position: &Position) -> String {
 }
 
 /// `1:02:03.4`.
-pub(crate) fn time(time: Duration) -> String {
+fn time(time: Duration) -> String {
     let (seconds, tenths) = (time.as_secs(), time.subsec_millis() / 100);
     format!("{}:{:02}:{:02}.{tenths}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..=9_999 => format!("{bytes} bytes"),
         10_000..=9_999_999 => format!("{:.1} kB", bytes as f64 / 1e3),

@@ -22,7 +22,7 @@ const BLOCK: usize = 64 << 10;
 pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
     let connector = options.connection.connector()?;
-    let progress = Progress::new(options.connection.quiet);
+    let progress = Progress::new(options.endurance.quiet);
     if options.repeat && is_standard(&options.input) {
         bail!("standard input cannot be read twice: --loop needs a file");
     }
@@ -31,7 +31,7 @@ pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
     let Some(first) = input.next_from_file().await? else {
         bail!("{} has no tags", input.name());
     };
-    let open = Publication::open(&connector, options.url.clone(), options.connection.options());
+    let open = Publication::open(&connector, options.url.clone(), options.endurance.options());
     let publication = tokio::select! {
         publication = open => publication.with_context(|| format!("cannot publish to {}", options.url))?,
         () = stop.asked() => return Ok(()),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the binary itself is started, from outside")]
 
+mod client;
 mod command_line;
 mod server;
 

@@ -7,15 +7,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Stdio};
 
 /// A running server with ports of its own; killed when dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
-    rtmp: SocketAddr,
+    pub(crate) rtmp: SocketAddr,
     http: SocketAddr,
 }
 
 impl Running {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = jackfield()
             .args(["-listen", "127.0.0.1:0", "-http-listen", "127.0.0.1:0", "-log-format", "json"])
             .args(args)
