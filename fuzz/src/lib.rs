@@ -1,4 +1,6 @@
-//! What fuzz targets share: how an input is divided into settings and pieces.
+//! What fuzz targets share: how an input is divided into settings and pieces, and messages made of choices.
+
+pub mod messages;
 
 /// Divides bytes into pieces whose sizes follow from the first byte: all at once, one by one, or in a
 /// pattern. Every parser must see the same whatever the pieces.

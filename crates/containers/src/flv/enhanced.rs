@@ -142,9 +142,9 @@ impl Several {
         let number = match numbered {
             Numbered::Yes => {
                 self.at += 1;
-                *rest.first()?
+                Some(*rest.first()?)
             }
-            Numbered::No => 0,
+            Numbered::No => None,
         };
         self.share(*four_cc, number, self.at..body.len(), body).map(Message::Sole)
     }
@@ -160,7 +160,7 @@ impl Several {
         let size = u32::from_be_bytes([0, a, b, c]) as usize;
         let begin = body.len() - rest.len();
         let end = begin.checked_add(size).filter(|end| *end <= body.len())?;
-        Some((self.share(four_cc, number, begin..end, body)?, end))
+        Some((self.share(four_cc, Some(number), begin..end, body)?, end))
     }
 
     /// Checks all shares, so that whoever takes them meets no error: how many of them hold something.
@@ -184,7 +184,7 @@ impl Several {
         Ok(filled)
     }
 
-    fn share(&self, four_cc: [u8; 4], number: u8, range: Range<usize>, body: &[u8]) -> Option<Share> {
+    fn share(&self, four_cc: [u8; 4], number: Option<u8>, range: Range<usize>, body: &[u8]) -> Option<Share> {
         let codec = codec::of_four_cc(self.kind, four_cc);
         let mut payload = range;
         let mut composition_ms = 0;

@@ -64,7 +64,7 @@ impl<'a> Framing<'a> {
     /// one share, of track 0 and the codec `none`.
     pub fn shares(&self) -> impl Iterator<Item = (Codec, u8)> + '_ {
         let (sole, several) = match &self.message {
-            Message::Sole(share) => (Some((share.codec, share.number)), None),
+            Message::Sole(share) => (Some((share.codec, share.number.unwrap_or(0))), None),
             Message::Several(several) => (None, Some(several)),
         };
         let mut at = several.map_or(0, |several| several.at);
@@ -74,7 +74,7 @@ impl<'a> Framing<'a> {
             Some(share)
         };
         let filled = std::iter::from_fn(next).filter(|share| !share.payload.is_empty());
-        sole.into_iter().chain(filled.map(|share| (share.codec, share.number)))
+        sole.into_iter().chain(filled.map(|share| (share.codec, share.number.unwrap_or(0))))
     }
 }
 

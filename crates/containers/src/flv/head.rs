@@ -30,8 +30,8 @@ impl Message {
 pub(super) struct Share {
     pub(super) codec: Codec,
     pub(super) class: FrameClass,
-    /// The track's number in a multitrack message; 0 is the track of all others.
-    pub(super) number: u8,
+    /// The track's number in a multitrack message; all others are of track 0.
+    pub(super) number: Option<u8>,
     /// `pts - dts` in milliseconds.
     pub(super) composition_ms: i32,
     pub(super) offset_nanos: u32,
@@ -47,7 +47,7 @@ impl Share {
         Self {
             codec: Codec::Other("none"),
             class: FrameClass::Signal,
-            number: 0,
+            number: None,
             composition_ms: 0,
             offset_nanos: 0,
             sound: None,

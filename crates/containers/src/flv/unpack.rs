@@ -65,8 +65,8 @@ impl Unpacker {
     /// Whose frame this is. An encoder may send what is to be known of a further track without its number;
     /// the codec tells then that it is not about the first.
     fn owner(&self, kind: TrackKind, share: &Share) -> TrackId {
-        let told = track_id(kind, share.number);
-        if share.class != FrameClass::TrackMetadata || share.number != 0 {
+        let told = track_id(kind, share.number.unwrap_or(0));
+        if share.class != FrameClass::TrackMetadata || share.number.is_some() {
             return told;
         }
         let same = |track: &&Track| track.kind == kind && track.codec == share.codec;

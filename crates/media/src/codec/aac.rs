@@ -92,7 +92,7 @@ pub fn parse(config: &[u8]) -> Result<AacConfig, AacError> {
         }
     }
     let elements = specific(&mut bits, core_type, channel_configuration);
-    let mut channels = channel_count(channel_configuration).or(elements);
+    let mut channels = channel_count(channel_configuration).or(elements).filter(|channels| *channels > 0);
     let mut object_type = first_type;
     if !explicit && let Some(extension) = elements_end(&bits, core_type).and_then(extension) {
         sample_rate = extension.sample_rate;
@@ -289,6 +289,8 @@ mod tests {
             .collect();
         check(&bytes, Ok((2, 48_000, Some(4))));
         check(&bytes[..5], Ok((2, 48_000, None)));
+        // Elements that tell of no channel tell nothing.
+        check(&[0x13, 0, 0, 0, 0, 0, 0, 0], Ok((2, 24_000, None)));
     }
 
     #[test]

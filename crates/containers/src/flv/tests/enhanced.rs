@@ -237,6 +237,8 @@ fn metadata_without_a_number_is_of_the_track_with_its_codec() {
     track(&mut unpacker, TrackKind::Video, "96 00 68766331 02 aabb").unwrap();
     track(&mut unpacker, TrackKind::Video, "96 00 68766331 01 aabb").unwrap();
     assert_eq!(owner(&mut unpacker), TrackId(0x101));
+    let numbered = format!("96 04 68766331 00 {COLOR_INFO}");
+    assert_eq!(sole(&mut unpacker, TrackKind::Video, 0, bytes(&numbered)).unwrap().0.track, TrackId::VIDEO);
     track(&mut unpacker, TrackKind::Video, "90 68766331 aabb").unwrap();
     assert_eq!(owner(&mut unpacker), TrackId::VIDEO);
 }
