@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use jackfield_containers::flv::Unpacker;
 use jackfield_media::{FrameClass, Mono, TrackKind};
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// A new connection's first time stamp may be this far from where the stream's clock should be, and is still on
-/// the same clock: servers begin with the last key frame, and some seconds may be lost.
+/// A new connection's first time stamp may be this far after where the stream's clock should be, and is still on
+/// the same clock.
 const SAME_CLOCK: Duration = Duration::from_secs(20);
+/// So many of the last messages are known again: more than a group of pictures, from where servers begin, has.
+const KNOWN: usize = 4096;
 
 /// Where a message belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub(super) struct Timeline {
     /// The latest of each kind before the new connection; what is not later came already.
     before: [Option<i64>; 3],
     last: [Option<i64>; 3],
+    /// The last messages, by time and content.
+    known: VecDeque<(i64, u64)>,
     joint: Joint,
     unpacker: Unpacker,
 }
@@ -49,7 +55,7 @@ impl Timeline {
     pub(super) fn place(&mut self, now: Mono, kind: TrackKind, timestamp: i64, body: &Bytes) -> Place {
         let header = self.is_header(kind, body);
         if self.joint == Joint::Open && !header && kind != TrackKind::Data {
-            self.join(now, timestamp);
+            self.join(now, timestamp, body);
         }
         let at = timestamp.saturating_add(self.shift);
         let slot = match kind {
@@ -69,18 +75,23 @@ impl Timeline {
             *last = Some(last.map_or(at, |last| last.max(at)));
         }
         self.latest = Some((latest.max(at), now));
+        self.known.truncate(KNOWN - 1);
+        self.known.push_front((at, content(body)));
         Place::At(at)
     }
 
-    /// Finds out whether the clock is the same, with the first time stamp of the new connection.
-    fn join(&mut self, now: Mono, timestamp: i64) {
+    /// Finds out whether the clock is the same, with the first message of the new connection.
+    ///
+    /// Servers begin with the last key frame, and many count each player's time from 0: that a time stamp lies before
+    /// the end says nothing, unless the very message was there at that time.
+    fn join(&mut self, now: Mono, timestamp: i64, body: &Bytes) {
         self.joint = Joint::None;
         let Some((latest, since)) = self.latest else { return };
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        let gap = millis(now - since).max(1);
-        let expected = latest.saturating_add(gap);
-        let off = timestamp.saturating_add(self.shift).saturating_sub(expected);
-        if off.saturating_abs() <= millis(SAME_CLOCK).saturating_add(gap) {
+        let expected = latest.saturating_add(millis(now - since).max(1));
+        let at = timestamp.saturating_add(self.shift);
+        let goes_on = latest < at && at <= expected.saturating_add(millis(SAME_CLOCK));
+        if goes_on || self.known.contains(&(at, content(body))) {
             self.before = self.last;
         } else {
             self.shift = expected.saturating_sub(timestamp);
@@ -96,6 +107,12 @@ impl Timeline {
     }
 }
 
+fn content(body: &Bytes) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,8 +126,12 @@ mod tests {
         }
 
         fn place(&mut self, kind: TrackKind, timestamp: i64) -> Place {
-            let body: &'static [u8] = if kind == Video { &[0x17, 1, 0, 0, 0, 9] } else { &[0xaf, 1, 9] };
-            self.0.place(self.1, kind, timestamp, &Bytes::from_static(body))
+            self.place_other(kind, timestamp, 9)
+        }
+
+        fn place_other(&mut self, kind: TrackKind, timestamp: i64, content: u8) -> Place {
+            let head: &[u8] = if kind == Video { &[0x17, 1, 0, 0, 0] } else { &[0xaf, 1] };
+            self.0.place(self.1, kind, timestamp, &Bytes::from([head, &[content]].concat()))
         }
 
         fn header(&mut self, timestamp: i64) -> Place {
@@ -126,7 +147,8 @@ mod tests {
     #[test]
     fn a_clock_that_goes_on_repeats_nothing() {
         let mut line = Line::new();
-        assert_eq!([line.place(Video, 1000), line.place(Audio, 1020)], [Place::At(1000), Place::At(1020)]);
+        assert_eq!([line.place(Video, 960), line.place(Video, 1000)], [Place::At(960), Place::At(1000)]);
+        assert_eq!(line.place(Audio, 1020), Place::At(1020));
         line.wait(3);
         assert_eq!(line.header(500), Place::At(1020));
         assert_eq!([line.place(Video, 960), line.place(Video, 1000)], [Place::Repeated; 2]);
@@ -143,6 +165,26 @@ mod tests {
         assert_eq!([line.place(Video, 0), line.place(Audio, 20)], [Place::At(105_000), Place::At(105_020)]);
         // A second time, on the new clock.
         line.wait(1);
-        assert_eq!([line.place(Audio, 0), line.place(Audio, 40)], [Place::Repeated, Place::At(105_040)]);
+        assert_eq!([line.place(Audio, 20), line.place(Audio, 40)], [Place::Repeated, Place::At(105_040)]);
+    }
+
+    #[test]
+    fn a_server_that_counts_each_player_from_0_repeats_nothing_early_in_the_stream() {
+        let mut line = Line::new();
+        for time in (0..4000).step_by(40) {
+            assert_eq!(line.place(Video, time), Place::At(time));
+        }
+        line.wait(1);
+        assert_eq!(line.place_other(Video, 0, 1), Place::At(4960));
+        assert_eq!(line.place_other(Video, 40, 2), Place::At(5000));
+    }
+
+    #[test]
+    fn what_is_known_again_is_bounded() {
+        let mut line = Line::new();
+        for time in 0..10_000 {
+            line.place(Video, time);
+        }
+        assert_eq!(line.0.known.len(), KNOWN);
     }
 }
