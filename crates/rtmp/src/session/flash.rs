@@ -44,7 +44,7 @@ impl ServerSession {
         self.answer(command, Value::Undefined);
         match command.name.as_str() {
             "FCPublish" => self.promise_announcement(Promise::new(name, now)),
-            "FCSubscribe" => self.subscribed = Some(Promise::new(name, now)),
+            "FCSubscribe" => self.promise_subscription(Promise::new(name, now)),
             "FCUnpublish" => self.on_fc_unpublish(name),
             _ => {}
         }
@@ -52,12 +52,24 @@ impl ServerSession {
 
     /// A connection may announce several streams before it publishes the first. Beyond the number of message
     /// streams the oldest is forgotten.
-    fn promise_announcement(&mut self, promise: Promise) {
+    fn promise_announcement(&mut self, mut promise: Promise) {
+        let publisher = self.streams.publisher_of(&promise.name);
+        if let Some(Role::PublishAsked(_)) = publisher.and_then(|id| self.streams.role(id)) {
+            // `publish` came first.
+            promise.due = None;
+        }
         self.announced.retain(|own| !url::is_same_name(&own.name, &promise.name));
         if self.announced.len() >= self.config.limits.message_streams.max(1) {
             self.announced.remove(0);
         }
         self.announced.push(promise);
+    }
+
+    fn promise_subscription(&mut self, mut promise: Promise) {
+        if self.streams.asks_to_play() {
+            promise.due = None;
+        }
+        self.subscribed = Some(promise);
     }
 
     fn on_fc_unpublish(&mut self, name: &str) {

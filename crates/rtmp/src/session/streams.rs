@@ -90,6 +90,11 @@ impl MessageStreams {
         self.of(|role| matches!(role, Role::Playing))
     }
 
+    /// Whether a player's question is open.
+    pub(super) fn asks_to_play(&self) -> bool {
+        self.open.iter().any(|(_, role)| matches!(role, Role::PlayAsked(_)))
+    }
+
     /// When media last came on the publishing stream that has been silent for longest; `None` if none
     /// publishes.
     pub(super) fn publishing_since(&self) -> Option<Mono> {
