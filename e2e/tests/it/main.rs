@@ -10,6 +10,7 @@ mod obs;
 mod other_server;
 mod pairing;
 mod pairing_reload;
+mod reconnect;
 mod time;
 mod usage;
 mod usage_events;
