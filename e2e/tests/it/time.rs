@@ -100,6 +100,9 @@ fn last_group(sent: &[Media]) -> &[Media] {
     sent.get(sent.iter().rposition(is_key).unwrap_or_default()..).unwrap_or_default()
 }
 
+/// What a publisher makes of a time stamp.
+type Wire = fn(i64) -> i64;
+
 #[test]
 fn streams_that_begin_and_wrap_anywhere_keep_bodies_and_distances() -> Result<()> {
     let clip = clip::standard()?;
@@ -107,7 +110,7 @@ fn streams_that_begin_and_wrap_anywhere_keep_bodies_and_distances() -> Result<()
     let edge = 1720;
     let signed = |ms: i64| ms & 0x7fff_ffff;
     let unsigned = |ms: i64| ms & 0xffff_ffff;
-    let cases: [(&str, i64, fn(i64) -> i64); 6] = [
+    let cases: [(&str, i64, Wire); 6] = [
         ("24 bits", (1 << 24) - edge, unsigned),
         ("24 bits less one", (1 << 24) - 1 - edge, unsigned),
         ("half the range", (1 << 31) - edge, unsigned),
