@@ -111,7 +111,10 @@ fn every_difference_is_found() {
         |got| drop(got.more.insert(("audio", 1), Stream::default())),
         "further tracks are [(\"audio\", 1)] instead of []",
     );
-    differs(|got| got.video.config.push(0), "codec configuration [61, 76, 63, 43, 00] instead of [61, 76, 63, 43]");
+    differs(
+        |got| got.video.config.push(0),
+        "codec configuration [61, 76, 63, 43, 00] instead of [61, 76, 63, 43]",
+    );
     differs(|got| got.video.codec = Some(12), "codec 12 instead of 7");
     differs(|got| got.video.units[0].hash ^= 1, "the first unit is not");
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod decisions;
+mod enhanced;
 mod equality;
 mod examples;
 mod examples_guide;
@@ -11,6 +12,7 @@ mod other_server;
 mod pairing;
 mod pairing_reload;
 mod reconnect;
+mod spec_table;
 mod time;
 mod usage;
 mod usage_events;
