@@ -7,6 +7,7 @@ mod progress;
 mod publish;
 mod stop;
 
+use jackfield_rtmp_client::ClientError;
 pub(crate) use options::{Play, Probe, Publish};
 
 /// Receives a stream into a file.
@@ -22,6 +23,20 @@ pub(crate) fn publish(options: Publish) -> anyhow::Result<()> {
 /// Looks into a stream or file; the text to be printed.
 pub(crate) fn probe(options: Probe) -> anyhow::Result<String> {
     block_on(probe::run(options))
+}
+
+/// What was opened, or why not, with what can be done about it.
+fn opened<T>(opened: Result<T, ClientError>, what: impl FnOnce() -> String) -> anyhow::Result<T> {
+    opened.map_err(|error| {
+        let advice = match &error {
+            error if error.is_distrust() => {
+                "; --tls-ca FILE names who is to be believed, --insecure believes anybody"
+            }
+            ClientError::Tls { .. } => "; is this a port for RTMPS?",
+            _ => "",
+        };
+        anyhow::anyhow!("{}: {error}{advice}", what())
+    })
 }
 
 /// Runs a command in a runtime of its own.

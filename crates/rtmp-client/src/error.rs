@@ -30,7 +30,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The TLS handshake failed.
-    #[error("no TLS connection to {host}: {source}{}", tls_hint(.source))]
+    #[error("no TLS connection to {host}: {source}")]
     Tls {
         /// The host's name.
         host: String,
@@ -89,19 +89,17 @@ impl ClientError {
         &*status.code == status::PLAY_STREAM_NOT_FOUND
     }
 
+    /// Whether the server's certificate is not believed.
+    #[must_use]
+    pub fn is_distrust(&self) -> bool {
+        let Self::Tls { source, .. } = self else { return false };
+        let cause = source.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
+    }
+
     /// Whether the server said that the stream is over.
     #[must_use]
     pub fn is_finish(&self) -> bool {
         matches!(self, Self::End(StreamEnd::Finished(_)))
-    }
-}
-
-/// What can be done about a certificate that is not believed.
-fn tls_hint(error: &io::Error) -> &'static str {
-    let text = error.to_string();
-    if text.contains("UnknownIssuer") || text.contains("SelfSigned") || text.contains("CaUsedAsEndEntity") {
-        "; tell the authority that has signed its certificate, or trust any"
-    } else {
-        ""
     }
 }

@@ -1,9 +1,11 @@
 //! Whose certificates are believed.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 
@@ -13,7 +15,9 @@ pub enum Trust {
     /// Whom the system believes.
     #[default]
     System,
-    /// Only these authorities: one or more certificates as PEM.
+    /// Only these authorities, or servers with exactly these certificates, as PEM. A certificate that was made
+    /// with `openssl req -x509` for a server calls itself an authority too, and no authority is believed as a
+    /// server; it is meant all the same.
     Only(Vec<u8>),
     /// Anybody: who sits on the way can read and change everything. For tests.
     Anybody,
@@ -38,16 +42,15 @@ pub(crate) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let roots = match trust {
-        Trust::System => system_roots()?,
-        Trust::Only(pem) => roots_of(pem)?,
-        Trust::Anybody => {
-            let verifier = Arc::new(Anybody(provider));
-            let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-            return Ok(Arc::new(config));
+    let builder = match trust {
+        Trust::System => builder.with_root_certificates(system_roots()?),
+        Trust::Only(pem) => {
+            let verifier = Arc::new(Known::new(certificates(pem)?, provider)?);
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         }
+        Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
     };
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    Ok(Arc::new(builder.with_no_client_auth()))
 }
 
 fn system_roots() -> Result<RootCertStore, TrustError> {
@@ -60,14 +63,66 @@ fn system_roots() -> Result<RootCertStore, TrustError> {
     if roots.is_empty() { Err(TrustError::NoRoots) } else { Ok(roots) }
 }
 
-fn roots_of(pem: &[u8]) -> Result<RootCertStore, TrustError> {
-    let certificates: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let certificates = certificates.ok().filter(|all| !all.is_empty()).ok_or(TrustError::Certificate)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate).map_err(|_broken| TrustError::Certificate)?;
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    all.ok().filter(|all| !all.is_empty()).ok_or(TrustError::Certificate)
+}
+
+/// Believes certificates of some authorities, and those of the list themselves, for their names.
+#[derive(Debug)]
+struct Known {
+    listed: Vec<CertificateDer<'static>>,
+    signed: Arc<WebPkiServerVerifier>,
+}
+
+impl Known {
+    fn new(listed: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self, TrustError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &listed {
+            roots.add(certificate.clone()).map_err(|_broken| TrustError::Certificate)?;
+        }
+        let signed = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(Self { listed, signed: signed.map_err(|_broken| TrustError::Certificate)? })
     }
-    Ok(roots)
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.listed.iter().any(|listed| listed == end_entity) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.signed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signed.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signed.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.signed.supported_verify_schemes()
+    }
 }
 
 /// Believes every certificate; that the peer has its key is still checked.

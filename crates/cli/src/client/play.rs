@@ -1,5 +1,6 @@
 //! `jackfield play`: a stream into an FLV file, as it came.
 
+use super::opened;
 use super::options::Play;
 use super::progress::{Position, Progress};
 use super::stop::Stop;
@@ -27,7 +28,7 @@ pub(super) async fn run(options: Play) -> anyhow::Result<()> {
     let mut progress = Progress::new(options.endurance.quiet);
     let open = Playback::open(&connector, options.url.clone(), options.endurance.options());
     let mut playback = tokio::select! {
-        playback = open => playback.with_context(|| format!("cannot play {}", options.url))?,
+        playback = open => opened(playback, || format!("cannot play {}", options.url))?,
         () = stop.asked() => return Ok(()),
     };
     let mut out = Output::create(&options.output).await?;

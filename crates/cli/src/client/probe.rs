@@ -5,6 +5,7 @@ mod json;
 mod rhythm;
 mod table;
 
+use super::opened;
 use super::options::{Probe, Source};
 use super::stop::Stop;
 use anyhow::{Context, bail};
@@ -47,8 +48,8 @@ pub(super) async fn run(options: Probe) -> anyhow::Result<String> {
 
 async fn listen(options: &Probe, url: &RtmpUrl, findings: &mut Findings) -> anyhow::Result<()> {
     let connector = options.connection.connector()?;
-    let opened = Playback::open(&connector, url.clone(), Options::default()).await;
-    let mut playback = opened.with_context(|| format!("cannot play {url}"))?;
+    let playback = Playback::open(&connector, url.clone(), Options::default()).await;
+    let mut playback = opened(playback, || format!("cannot play {url}"))?;
     let end = clock::now().after(options.seconds.unwrap_or(USUAL));
     while let Some(next) = clock::until(end, playback.next()).await {
         match next {

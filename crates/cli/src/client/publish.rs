@@ -2,6 +2,7 @@
 
 mod pace;
 
+use super::opened;
 use super::options::Publish;
 use super::progress::{Position, Progress};
 use super::stop::Stop;
@@ -33,7 +34,7 @@ pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
     };
     let open = Publication::open(&connector, options.url.clone(), options.endurance.options());
     let publication = tokio::select! {
-        publication = open => publication.with_context(|| format!("cannot publish to {}", options.url))?,
+        publication = open => opened(publication, || format!("cannot publish to {}", options.url))?,
         () = stop.asked() => return Ok(()),
     };
     progress.say(&format!("publishing to {}", publication.url()));

@@ -2,6 +2,7 @@
 
 use crate::peer::{Peer, listener, soon};
 use jackfield_rtmp_client::{ClientError, Connector, Options, Playback, RtmpUrl, Trust, TrustError};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,16 +12,23 @@ use tokio_rustls::TlsAcceptor;
 
 /// A self-signed certificate for `localhost`, as a server's settings and as PEM.
 fn certificate() -> (TlsAcceptor, Vec<u8>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    self_signed(IsCa::NoCa)
+}
+
+fn self_signed(is_ca: IsCa) -> (TlsAcceptor, Vec<u8>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let cert = params.self_signed(&key).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), made.cert.pem().into_bytes())
+    (TlsAcceptor::from(Arc::new(config)), cert.pem().into_bytes())
 }
 
 fn rtmps(host: &str, address: SocketAddr) -> RtmpUrl {
@@ -38,15 +46,7 @@ async fn serve(listener: &TcpListener, acceptor: &TlsAcceptor) -> Option<String>
     name
 }
 
-async fn check(trust: Trust, host: &str, expect: Result<(), &str>) {
-    let (acceptor, _) = certificate();
-    let (acceptor, trust) = match trust {
-        Trust::Only(_) => {
-            let (acceptor, pem) = certificate();
-            (acceptor, Trust::Only(pem))
-        }
-        other => (acceptor, other),
-    };
+async fn check(acceptor: TlsAcceptor, trust: Trust, host: &str, expect: Result<(), &str>) {
     let (listener, address) = listener().await;
     let client = async {
         let connector = Connector::new(&trust).unwrap();
@@ -69,14 +69,19 @@ async fn check(trust: Trust, host: &str, expect: Result<(), &str>) {
 }
 
 #[tokio::test]
-async fn a_certificate_of_a_trusted_authority_is_believed_for_its_name_only() {
-    Box::pin(check(Trust::Only(Vec::new()), "localhost", Ok(()))).await;
-    Box::pin(check(Trust::Only(Vec::new()), "127.0.0.1", Err("not valid for name"))).await;
+async fn a_certificate_that_is_listed_is_believed_for_its_name_only() {
+    // With `openssl req -x509` it calls itself an authority.
+    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        for (host, expect) in [("localhost", Ok(())), ("127.0.0.1", Err("not valid for name"))] {
+            let (acceptor, pem) = self_signed(is_ca);
+            Box::pin(check(acceptor, Trust::Only(pem), host, expect)).await;
+        }
+    }
 }
 
 #[tokio::test]
 async fn any_certificate_is_believed_only_if_that_was_said() {
-    Box::pin(check(Trust::Anybody, "127.0.0.1", Ok(()))).await;
+    Box::pin(check(certificate().0, Trust::Anybody, "127.0.0.1", Ok(()))).await;
     let (_, other) = certificate();
     let (acceptor, _) = certificate();
     let (listener, address) = listener().await;
@@ -84,7 +89,7 @@ async fn any_certificate_is_believed_only_if_that_was_said() {
         let connector = Connector::new(&Trust::Only(other)).unwrap();
         let opened = Playback::open(&connector, rtmps("localhost", address), Options::default()).await;
         let error = opened.unwrap_err();
-        assert!(matches!(error, ClientError::Tls { .. }), "{error}");
+        assert!(matches!(error, ClientError::Tls { .. }) && error.is_distrust(), "{error}");
         assert!(!error.is_retryable(), "{error}");
     };
     tokio::join!(serve(&listener, &acceptor), client);
