@@ -195,6 +195,11 @@ impl Client {
         self.events.iter().filter_map(code).collect()
     }
 
+    /// How often the server has asked to connect anew.
+    pub fn reconnect_requests(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, ClientEvent::ReconnectRequested { .. })).count()
+    }
+
     /// The media that came and was not waited for.
     pub fn came_media(&self) -> Vec<Media> {
         self.events.iter().filter_map(media_of).collect()

@@ -33,7 +33,8 @@
 //! - Nothing that tells success is written before the gate's answer. A refusal reaches the client with
 //!   its public reason: it is flushed, the sending side is closed, and the client has a moment to read it.
 //! - Media that arrives while the gate is asked is held within bounds; over them the socket is not read.
-//! - Frames that a publisher framed as FLV reach players byte for byte.
+//! - Frames that a publisher framed as FLV reach players byte for byte. A player that told in `connect` what it can
+//!   take gets the tracks that it can take, reframed only where it could not read the publisher's framing.
 //! - Each start event has its stop event when the task has ended, on whatever way.
 //!
 //! | queue | bound | when it is full |

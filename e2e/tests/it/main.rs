@@ -1,6 +1,7 @@
 //! The built server and real clients.
 
 mod bad_input;
+mod capabilities;
 mod decisions;
 mod enhanced;
 mod equality;

@@ -20,7 +20,12 @@ fn stream(from: u32, pictures: u32) -> Vec<Media> {
 }
 
 /// Sends media with other time stamps than it has.
-fn send(client: &mut Client, stream: u32, media: &[Media], stamp: impl Fn(i64) -> i64) -> Result<()> {
+pub(crate) fn send(
+    client: &mut Client,
+    stream: u32,
+    media: &[Media],
+    stamp: impl Fn(i64) -> i64,
+) -> Result<()> {
     for one in media {
         let stamped = Media { timestamp: stamp(one.timestamp), ..one.clone() };
         client.send(stream, &stamped)?;
@@ -216,7 +221,7 @@ fn extended_time_stamps_are_read_whether_continued_chunks_repeat_them_or_not() -
 }
 
 /// The audio and video tags of a clip.
-fn tags(clip: &Clip) -> Result<Vec<Media>> {
+pub(crate) fn tags(clip: &Clip) -> Result<Vec<Media>> {
     let file = std::fs::read(clip.path())?;
     let mut rest = file.get(13..).context("an FLV file")?;
     let mut tags = Vec::new();
