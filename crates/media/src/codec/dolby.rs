@@ -105,6 +105,8 @@ fn eac3_unit(unit: &[u8]) -> Option<DolbyConfig> {
         let Some(bits) = rest.strip_prefix(&SYNC_WORD).map(Bits::new) else { break };
         let Some(stream) = eac3_stream(bits) else { break };
         known = match known {
+            // Nothing is before it that it could depend on.
+            None if stream.kind == DEPENDENT => break,
             None => Some((stream.sample_rate, stream.places)),
             Some((rate, places)) if stream.kind == DEPENDENT => Some((rate, places | stream.places)),
             // Another programme.
@@ -239,6 +241,8 @@ mod tests {
         assert_eq!(told("0b77fe95"), Err(ConfigError::Short(NAME)));
         assert_eq!(told("0b77fe95d44043e1"), Err(ConfigError::Malformed(NAME, "sample rate")));
         assert_eq!(told("0b77fe9514f043e1"), Err(ConfigError::Malformed(NAME, "version")));
+        // A dependent stream alone.
+        assert_eq!(told("0b77437f3487c00020842108"), Err(ConfigError::Malformed(NAME, "frame")));
     }
 
     #[test]
