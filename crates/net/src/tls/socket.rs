@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 
 /// The first byte of a TLS connection: a record that carries a handshake (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 0x16;
+/// The first byte of an RTMP connection, which is the most likely to come in clear text (RTMP 1.0 §5.2.2).
+const RTMP_VERSION: u8 = 3;
 /// Slices of plaintext that are encrypted at once.
 const SLICES: usize = 64;
 
@@ -21,7 +23,7 @@ const SLICES: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// The peer speaks something else.
-    #[error("the first byte is {0:#04x}, not TLS")]
+    #[error("the first byte is {0:#04x}, not TLS{hint}", hint = hint(*_0))]
     NotTls(u8),
     /// The peer left.
     #[error("the peer left in the middle of the handshake")]
@@ -32,6 +34,10 @@ pub enum HandshakeError {
     /// The two cannot agree, or the peer breaks the protocol.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
+}
+
+fn hint(first: u8) -> &'static str {
+    if first == RTMP_VERSION { " but RTMP in clear text" } else { "" }
 }
 
 /// What reading gave.

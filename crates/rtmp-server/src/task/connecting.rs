@@ -7,6 +7,9 @@ use jackfield_media::Text;
 use jackfield_rtmp::{Connect, Error, Fault};
 use std::sync::Arc;
 
+/// The first byte of a TLS connection (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
 /// What `connect` told, for the questions to come.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
@@ -66,7 +69,12 @@ impl ConnectionTask {
             if self.told.connected {
                 self.shared.counters.protocol_error(client, error);
             } else {
-                self.shared.counters.garbage(client, error);
+                match error {
+                    Error::Version(TLS_HANDSHAKE) => {
+                        self.shared.counters.garbage(client, &"TLS on a listener without it");
+                    }
+                    error => self.shared.counters.garbage(client, error),
+                }
             }
         }
         self.end_with(EndReason::ProtocolError, Parting::Silent);

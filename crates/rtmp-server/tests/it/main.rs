@@ -15,3 +15,4 @@ mod playing;
 mod publishing;
 mod questions;
 mod stopping;
+mod tls;
