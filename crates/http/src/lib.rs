@@ -14,8 +14,8 @@
 //! # });
 //! ```
 //!
-//! Contract: a client that does not send a request's head in time is closed, and so is one over the cap on
-//! connections; a stop lets requests that are being answered end. What nobody serves is 404. Errors are
+//! Contract: a client that does not send a request's head in time is closed, and so is one that takes nothing of its
+//! answers, and one over the cap on connections; a stop lets requests that are being answered end. What nobody serves is 404. Errors are
 //! `application/problem+json` ([`problem`]).
 //!
 //! | specification | version |

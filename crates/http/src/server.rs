@@ -8,6 +8,7 @@ use jackfield_media::Mono;
 use jackfield_net::tls::ServerTls;
 use jackfield_net::{Accepted, BindError, ListenAddr, Listener, Seldom};
 use jackfield_runtime::{Tasks, clock};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct HttpConfig {
     /// How long a client may take for the head of a request, and how long it may be silent between two; and how
     /// long for a TLS handshake.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub stall_timeout: Duration,
     /// Connections at once; one more is closed unserved.
     pub max_connections: usize,
 }
@@ -31,6 +34,7 @@ impl Default for HttpConfig {
             listen: Vec::new(),
             listen_tls: Vec::new(),
             header_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
             max_connections: 4096,
         }
     }
@@ -64,10 +68,10 @@ impl HttpServer {
                 header_timeout: config.header_timeout,
                 requests: server.requests.clone(),
             };
-            let (max_connections, connections) = (config.max_connections, server.serving.clone());
+            let (config, connections) = (config.clone(), server.serving.clone());
             let stopping = server.accepting.stopping();
             server.accepting.spawn("http accept", async move {
-                let accept = accept(&listener, max_connections, &serving, &connections);
+                let accept = accept(&listener, &config, &serving, &connections);
                 stopping.run_until_cancelled(accept).await;
             });
         }
@@ -99,16 +103,20 @@ fn bind_all(config: &HttpConfig) -> Result<Vec<(Listener, Option<ServerTls>)>, B
     plain.chain(tls).map(bind).collect()
 }
 
-async fn accept(listener: &Listener, max_connections: usize, serving: &Serving, connections: &Tasks) {
+async fn accept(listener: &Listener, config: &HttpConfig, serving: &Serving, connections: &Tasks) {
     static FULL: Seldom = Seldom::new();
     loop {
         let Accepted { stream, peer, .. } = listener.accept().await;
-        if connections.count() >= max_connections {
+        if connections.count() >= config.max_connections {
             if let Some(times) = FULL.now(clock::now()) {
                 tracing::warn!(proto = "http", %peer, times, "Too many connections");
             }
             continue;
         }
+        // Without it, a client that asks and never reads would be waited for without end. A socket that is gone already
+        // needs no deadline.
+        let stall_ms = u32::try_from(config.stall_timeout.as_millis()).unwrap_or(u32::MAX);
+        set_tcp_user_timeout(&stream, stall_ms).unwrap_or_default();
         let (serving, stopping) = (serving.clone(), connections.stopping());
         connections.spawn("http connection", async move {
             let connection = Box::pin(serve(stream, peer, serving, stopping));

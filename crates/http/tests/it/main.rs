@@ -85,6 +85,18 @@ async fn one_connection_over_the_cap_is_closed_unserved() {
     assert_eq!(ask(&server, "").await, "");
 }
 
+#[tokio::test]
+async fn a_client_that_asks_and_never_reads_is_closed() {
+    let config = HttpConfig { stall_timeout: Duration::from_millis(200), ..config() };
+    let routes = Router::new().route("/", get(|| async { "hello" }));
+    let server = HttpServer::start(config, routes, &Tasks::new()).unwrap();
+    let mut client = connect(&server).await;
+    let requests = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1000);
+    // The server reads no further until its answers go out, so this stands still, and fails when the server has left.
+    let ended = async { while client.write_all(&requests).await.is_ok() {} };
+    assert!(clock::until(clock::now().after(Duration::from_secs(30)), ended).await.is_some());
+}
+
 /// A route that says when it is asked, and answers when it is told.
 fn slow_route() -> (MethodRouter, Arc<Notify>, Arc<Notify>) {
     let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
