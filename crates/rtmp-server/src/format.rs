@@ -16,9 +16,9 @@ use taste::Taste;
 /// About what the head of a message adds to its body.
 const HEAD_BYTES: usize = 12;
 
-/// Sets of capabilities whose packagers are shared. Real players have a handful; whoever comes with yet another one
-/// has a packager for itself.
-const MAX_SHARED: usize = 32;
+/// Sets of capabilities that are served at a time. Real players have a handful; whoever comes with yet another one gets
+/// what there is. Each may hold a copy of the cached group of a stream: bounds what invented sets cost.
+const MAX_SETS: usize = 32;
 
 /// The packagers of one chunk size.
 #[derive(Debug)]
@@ -36,23 +36,24 @@ impl Packagers {
         Self { chunk_size, plain, shared: Mutex::default() }
     }
 
-    /// The packager of players with these capabilities: the same object for equal ones.
-    pub(crate) fn of(&self, capabilities: Capabilities) -> Arc<dyn Packager> {
-        let Some(taste) = Taste::of(capabilities) else {
-            return Arc::clone(&self.plain) as Arc<dyn Packager>;
-        };
+    /// The packager of players with these capabilities, the same object for equal ones; and what they take, unless
+    /// they get what there is.
+    pub(crate) fn of(&self, capabilities: Capabilities) -> (Arc<dyn Packager>, Option<Taste>) {
+        let plain = || (Arc::clone(&self.plain) as Arc<dyn Packager>, None);
+        let Some(taste) = Taste::of(capabilities) else { return plain() };
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let known =
             shared.iter().find(|(other, _)| *other == taste).and_then(|(_, packager)| packager.upgrade());
         if let Some(packager) = known {
-            return packager;
+            return (packager, Some(taste));
         }
         shared.retain(|(_, packager)| packager.strong_count() > 0);
-        let packager = Arc::new(RtmpPackager::new(self.chunk_size, Some(taste)));
-        if shared.len() < MAX_SHARED {
-            shared.push((taste, Arc::downgrade(&packager)));
+        if shared.len() >= MAX_SETS {
+            return plain();
         }
-        packager
+        let packager = Arc::new(RtmpPackager::new(self.chunk_size, Some(taste)));
+        shared.push((taste, Arc::downgrade(&packager)));
+        (packager, Some(taste))
     }
 }
 
@@ -113,29 +114,29 @@ mod tests {
     #[test]
     fn players_with_equal_capabilities_share_a_packager() {
         let packagers = Packagers::new(4096);
-        let hevc = packagers.of(listing(&["hvc1", "Opus"]));
-        assert!(is_same(&hevc, &packagers.of(listing(&["Opus", "hvc1", "zzzz"]))));
-        assert!(!is_same(&hevc, &packagers.of(listing(&["hvc1"]))));
-        let plain = packagers.of(Capabilities::default());
-        assert!(!is_same(&hevc, &plain));
-        assert!(is_same(&plain, &packagers.of(listing(&["*"]))), "whoever takes all gets what there is");
+        let of = |four_ccs: &[&str]| packagers.of(listing(four_ccs)).0;
+        let hevc = of(&["hvc1", "Opus"]);
+        assert!(is_same(&hevc, &of(&["Opus", "hvc1", "zzzz"])));
+        assert!(!is_same(&hevc, &of(&["hvc1"])));
+        let (plain, taste) = packagers.of(Capabilities::default());
+        assert!(taste.is_none() && !is_same(&hevc, &plain));
+        assert!(is_same(&plain, &of(&["*"])), "whoever takes all gets what there is");
     }
 
     #[test]
-    fn sets_that_nobody_uses_are_forgotten_and_too_many_are_not_shared() {
+    fn sets_that_nobody_uses_are_forgotten_and_too_many_are_not_served() {
         let packagers = Packagers::new(4096);
         let names = ["avc1", "hvc1", "vvc1", "av01", "vp08", "vp09"];
-        let sets = |count: u32| {
-            (1..=count)
-                .map(move |set| names.into_iter().enumerate().filter(move |(bit, _)| set & 1 << bit != 0))
+        let of = |set: u32| {
+            let list = names.into_iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0);
+            packagers.of(listing(&list.map(|(_, name)| name).collect::<Vec<_>>()))
         };
-        let all: Vec<_> = sets(50)
-            .map(|set| packagers.of(listing(&set.map(|(_, name)| name).collect::<Vec<_>>())))
-            .collect();
-        assert_eq!(all.len(), 50);
-        assert_eq!(packagers.shared.lock().unwrap().len(), MAX_SHARED);
+        let all: Vec<_> = (1..=50).map(of).collect();
+        assert_eq!(all.iter().filter(|(_, taste)| taste.is_some()).count(), MAX_SETS);
+        assert!(is_same(&all[49].0, &packagers.of(Capabilities::default()).0));
+        assert!(is_same(&all[0].0, &of(1).0), "those that are served still are");
         drop(all);
-        let _last = packagers.of(listing(&names));
+        let _last = of(50);
         assert_eq!(packagers.shared.lock().unwrap().len(), 1);
     }
 }

@@ -11,6 +11,7 @@ mod playing;
 mod publishing;
 mod tracks;
 
+use crate::format::taste::Taste;
 use crate::read_buffer::{Read, ReadBuffer};
 use crate::role::Roles;
 use crate::server::Shared;
@@ -65,7 +66,7 @@ enum Happened {
     /// The gate's answer to `play`.
     PlayAnswer(Result<PlayGrant, playing::Unplayable>),
     /// The hub's.
-    Attached(Result<Subscriber, NotFound>),
+    Attached(Result<(Subscriber, Option<Taste>), NotFound>),
     /// The hub ended a session.
     Ended(EndReason),
     /// A player's tracks have changed: what it is told of those that it does not get.

@@ -17,6 +17,8 @@ pub(super) struct FormatId(u64);
 pub(super) struct Format {
     pub(super) id: FormatId,
     pub(super) packager: Arc<dyn Packager>,
+    /// One for each clone: every viewer has one.
+    users: Arc<()>,
 }
 
 impl fmt::Debug for Format {
@@ -38,13 +40,54 @@ impl Formats {
         if let Some(format) = self.list.iter().find(same) {
             return format.clone();
         }
-        if self.list.len() >= UNUSED_FORMATS {
-            // A viewer that still uses a format that is forgotten here keeps its own copy of it.
-            self.list.remove(0);
+        // One that is in use is not forgotten: its next viewer would have all that is cached packaged once more.
+        let is_unused = |format: &Format| Arc::strong_count(&format.users) == 1;
+        if self.list.iter().filter(|format| is_unused(format)).count() >= UNUSED_FORMATS
+            && let Some(oldest) = self.list.iter().position(is_unused)
+        {
+            self.list.remove(oldest);
         }
-        let format = Format { id: FormatId(self.next), packager: Arc::clone(packager) };
+        let format = Format { id: FormatId(self.next), packager: Arc::clone(packager), users: Arc::new(()) };
         self.next += 1;
         self.list.push(format.clone());
         format
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outlet::Packaged;
+    use jackfield_media::{Frame, Track};
+
+    /// Not of size 0: each is an object of its own.
+    struct Nothing(#[expect(dead_code, reason = "makes objects differ")] u8);
+
+    impl Packager for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+
+        fn package(&self, _frame: &Frame, _track: Option<&Track>) -> Option<Packaged> {
+            None
+        }
+    }
+
+    #[test]
+    fn formats_in_use_are_never_forgotten_and_some_others_are_not() {
+        let mut formats = Formats::default();
+        let packagers: Vec<Arc<dyn Packager>> = (0..30).map(|n| Arc::new(Nothing(n)) as _).collect();
+        let (used, unused) = packagers.split_at(10);
+        let in_use: Vec<Format> = used.iter().map(|packager| formats.of(packager)).collect();
+        let left: Vec<FormatId> = unused.iter().map(|packager| formats.of(packager).id).collect();
+        assert_eq!(formats.list.len(), 10 + UNUSED_FORMATS);
+        for (packager, format) in used.iter().zip(&in_use) {
+            assert_eq!(formats.of(packager).id, format.id);
+        }
+        assert_eq!(formats.of(&packagers[29]).id, *left.last().unwrap(), "the last are remembered");
+        assert_ne!(formats.of(&packagers[10]).id, left[0], "and the first are not");
+        drop(in_use);
+        formats.of(&unused[0]);
+        assert!(formats.list.len() <= 10 + UNUSED_FORMATS);
     }
 }

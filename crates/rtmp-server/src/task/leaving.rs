@@ -81,7 +81,7 @@ impl ConnectionTask {
                 }
             }
             (Some(Role::Attaching(_)), Some(wait)) => {
-                if let Happened::Attached(Ok(subscriber)) = wait.await {
+                if let Happened::Attached(Ok((subscriber, _))) = wait.await {
                     finish_playing(Arc::new(subscriber), reason).await;
                 }
             }

@@ -85,31 +85,32 @@ impl ConnectionTask {
             }
         }
         for (stream, grant) in granted {
-            let capabilities = self.session.capabilities();
-            let packager = self.shared.packagers.of(capabilities);
+            let (packager, taste) = self.shared.packagers.of(self.session.capabilities());
             let clock = self.shared.config.play_clock;
             let mut outlet = RtmpOutlet::new(packager, self.writer.clone(), stream, clock);
-            if Taste::of(capabilities).is_some() {
+            if taste.is_some() {
                 outlet = outlet.with_entrance();
             }
             let hub = self.shared.deps.hub.clone();
-            self.waits
-                .set(stream, async move { Happened::Attached(hub.play(grant, Box::new(outlet)).await) });
+            self.waits.set(stream, async move {
+                let attached = hub.play(grant, Box::new(outlet)).await;
+                Happened::Attached(attached.map(|subscriber| (subscriber, taste)))
+            });
         }
     }
 
-    pub(super) fn on_attached(&mut self, stream: u32, answer: Result<Subscriber, NotFound>) {
+    pub(super) fn on_attached(&mut self, stream: u32, answer: Result<(Subscriber, Option<Taste>), NotFound>) {
         let role = self.roles.remove(stream);
         match (answer, role) {
-            (Ok(subscriber), Some(Role::Attaching(wishes))) => {
+            (Ok((subscriber, taste)), Some(Role::Attaching(wishes))) => {
                 wishes.tell(&subscriber);
                 let subscriber = Arc::new(subscriber);
-                self.watch(stream, &subscriber, Judged::default());
+                self.watch(stream, &subscriber, taste.map(Judged::new));
                 self.roles.set(stream, Role::Playing(subscriber));
             }
             // The publisher left in this very moment.
             (Err(NotFound), _) => self.tell_player(stream, EndReason::Unpublish),
-            (Ok(_subscriber), _) => {}
+            (Ok(_unwanted), _) => {}
         }
     }
 

@@ -16,19 +16,26 @@ const SETTLED: Duration = Duration::from_millis(200);
 /// Tracks that a status names; bounds its length, whatever the publisher sends.
 const MAX_NAMES: usize = 8;
 
-/// What a player was told last.
-#[derive(Debug, Default)]
+/// What a player that does not take everything was told last.
+#[derive(Debug)]
 pub(super) struct Judged {
+    taste: Taste,
     /// Of which tracks; `None` before the first time.
     version: Option<u64>,
     status: Option<Status>,
 }
 
+impl Judged {
+    pub(super) fn new(taste: Taste) -> Self {
+        Self { taste, version: None, status: None }
+    }
+}
+
 impl ConnectionTask {
     /// Waits for the end of a player, and for other tracks if it may be that it cannot take all.
-    pub(super) fn watch(&mut self, stream: u32, subscriber: &Arc<Subscriber>, judged: Judged) {
+    pub(super) fn watch(&mut self, stream: u32, subscriber: &Arc<Subscriber>, judged: Option<Judged>) {
         let watched = Arc::clone(subscriber);
-        let Some(taste) = Taste::of(self.session.capabilities()) else {
+        let Some(judged) = judged else {
             return self.waits.set(stream, async move { Happened::Ended(watched.ended().await) });
         };
         self.waits.set(stream, async move {
@@ -38,9 +45,9 @@ impl ConnectionTask {
                 }
                 clock::sleep(SETTLED).await;
                 let now = watched.tracks();
-                let status = judge(taste, &now.tracks);
+                let status = judge(judged.taste, &now.tracks);
                 let news = status.clone().filter(|status| judged.status.as_ref() != Some(status));
-                Happened::Judged(news, Judged { version: Some(now.version), status })
+                Happened::Judged(news, Judged { version: Some(now.version), status, ..judged })
             };
             tokio::select! {
                 biased;
@@ -60,7 +67,7 @@ impl ConnectionTask {
                 return;
             }
         }
-        self.watch(stream, &subscriber, judged);
+        self.watch(stream, &subscriber, Some(judged));
     }
 }
 
