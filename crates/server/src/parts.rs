@@ -197,6 +197,7 @@ fn http_config(config: &Config, tls: &Tls) -> HttpConfig {
         listen_tls: tls.https.clone(),
         header_timeout: config.http.header_timeout,
         max_connections: config.http.max_connections,
+        ..HttpConfig::default()
     }
 }
 
