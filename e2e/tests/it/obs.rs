@@ -20,6 +20,15 @@ fn wanted() -> Result<bool> {
     Ok(true)
 }
 
+/// A hook that denies with a public reason.
+fn deny(folder: &Scratch) -> Result<String> {
+    let script = "#!/bin/sh\necho 'Your token has expired.' >&2\nexit 77\n";
+    Ok(folder.script("deny.sh", script)?.display().to_string())
+}
+
+/// How OBS tells it.
+const DENIED: &str = "NetStream.Publish.BadName (Your token has expired.)";
+
 /// The address that OBS is given.
 fn address(port: u16) -> String {
     format!("rtmp://127.0.0.1:{port}/live")
@@ -57,13 +66,11 @@ fn the_log_of_obs_tells_the_public_reason_of_a_refusal_and_it_does_not_try_again
         return Ok(());
     }
     let folder = Scratch::new()?;
-    let script = "#!/bin/sh\necho 'Your token has expired.' >&2\nexit 77\n";
-    let script = folder.script("deny.sh", script)?;
     for question in ["authorize_publish", "resolve_publish"] {
-        let hook = format!("{question}={}", script.display());
+        let hook = format!("{question}={}", deny(&folder)?);
         let server = Server::builder().args(["--hook-script", &hook]).start()?;
         let obs = Obs::start(&address(server.rtmp().port()), "show")?;
-        obs.wait_log("NetStream.Publish.BadName (Your token has expired.)", START)?;
+        obs.wait_log(DENIED, START)?;
         obs.wait_log("Streaming Stop", SOON)?;
         ensure!(!obs.log()?.contains("Reconnecting"), "it tries again what it was refused");
         let close = server.events().wait_for("connection_close", SOON, |_| true)?;
@@ -95,5 +102,33 @@ fn obs_comes_back_when_the_server_was_restarted() -> Result<()> {
     player.finish()?;
     obs.end();
     server.events().wait_for("publish_stop", SOON, |_| true)?;
+    check_pairs(&server.stop()?.events.all()?)
+}
+
+#[test]
+fn obs_that_is_refused_when_it_comes_back_tells_why_and_tries_on() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let folder = Scratch::new()?;
+    let port = free_port()?;
+    let listen = format!("127.0.0.1:{port}");
+    let server = Server::builder().args(["--listen", &listen]).start()?;
+    let obs = Obs::start(&address(port), "show")?;
+    server.events().wait_for("publish_start", START, |_| true)?;
+    server.stop()?;
+
+    let hook = format!("authorize_publish={}", deny(&folder)?);
+    let server = Server::builder().args(["--listen", &listen, "--hook-script", &hook]).start()?;
+    obs.wait_log(DENIED, START)?;
+    server.events().lines().wait("second try", SOON, |lines| {
+        let tries = lines.iter().filter(|line| line.contains("\"connection_accept\""));
+        (tries.count() >= 2).then_some(())
+    })?;
+    server.stop()?;
+
+    let server = Server::builder().args(["--listen", &listen]).start()?;
+    server.events().wait_for("publish_start", START, |_| true)?;
+    obs.end();
     check_pairs(&server.stop()?.events.all()?)
 }
