@@ -84,7 +84,7 @@ pub trait Outlet: Send {
     fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog;
 
     /// The next batch is the first, or the first after a gap. It begins with a key frame of the track that leads;
-    /// frames of other video tracks may refer to what was not delivered.
+    /// other video tracks begin with one of their own, later, unless they share their messages.
     fn begin(&mut self) {}
 
     /// What waits now.

@@ -8,13 +8,13 @@ use super::formats::Formats;
 use super::pairs::PlaySession;
 use super::timeline::{Placed, Timeline};
 use super::viewer::{Batch, Head, Kept, Leave, Plan, View, Viewer};
-use super::window::{Cache, Window, is_media};
+use super::window::{Cache, Window, is_media, part};
 use crate::config::HubConfig;
 use crate::outlet::Outlet;
 use crate::status::Status;
 use crate::subscriber::{ViewerId, Wishes};
 use jackfield_events::EndReason;
-use jackfield_media::{Epoch, Frame, Mono, SessionId, Track, TrackKind};
+use jackfield_media::{Epoch, Frame, Mono, Part, SessionId, Track, TrackId, TrackKind};
 use jackfield_runtime::clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,8 +194,11 @@ impl Fanout {
             packets.extend(self.window.preamble(plan.from).filter_map(|config| config.packet(format)));
         }
         let mut media = Kept::No;
+        let entered = plan.entered.into_iter();
+        let mut awaited: Vec<TrackId> =
+            entered.flat_map(|entered| self.window.awaited(entered, plan.from)).collect();
         for (number, shipment) in self.window.from(plan.from) {
-            if !plan.takes(number, &shipment.frame) {
+            if !plan.takes(number, &shipment.frame) || is_early(&mut awaited, &shipment.frame) {
                 continue;
             }
             let is_media = is_media(&shipment.frame);
@@ -256,6 +259,18 @@ impl Fanout {
             _ => Kept::No,
         }
     }
+}
+
+/// Whether the frame is of a video track that has not begun for the viewer yet. Tracks that share their messages
+/// are not parted.
+fn is_early(awaited: &mut Vec<TrackId>, frame: &Frame) -> bool {
+    if awaited.is_empty() || frame.kind != TrackKind::Video || !is_media(frame) {
+        return false;
+    }
+    if frame.is_keyframe() {
+        awaited.retain(|track| *track != frame.track);
+    }
+    awaited.contains(&frame.track) && part(frame) == Part::Sole
 }
 
 /// Ends a viewer; returns how many frames it missed.

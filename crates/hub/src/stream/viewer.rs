@@ -20,6 +20,9 @@ pub(super) struct Plan {
     pub(super) from: u64,
     /// Number of the first picture; all are left out before.
     pub(super) video_from: u64,
+    /// The frame with which pictures began, as long as there is a video track that begins after it: each begins with
+    /// a key frame of its own.
+    pub(super) entered: Option<u64>,
     pub(super) audio: Kept,
     pub(super) data: Kept,
     pub(super) head: Head,
@@ -120,6 +123,8 @@ pub(super) struct Viewer {
     /// Number of the next frame.
     cursor: u64,
     flow: Flow,
+    /// As in [`Plan::entered`].
+    entered: Option<u64>,
     over_since: Option<Mono>,
     /// What the burst at the start may fill beyond the queue until it has drained.
     allowance: usize,
@@ -135,7 +140,18 @@ impl Viewer {
         cursor: u64,
     ) -> Self {
         let flow = Flow::Waiting(Why::Start);
-        Self { id, format, session, outlet, wishes, cursor, flow, over_since: None, allowance: 0 }
+        Self {
+            id,
+            format,
+            session,
+            outlet,
+            wishes,
+            cursor,
+            flow,
+            entered: None,
+            over_since: None,
+            allowance: 0,
+        }
     }
 
     /// Starts anew with what another publisher sends.
@@ -190,15 +206,20 @@ impl Viewer {
         };
         let entry = match self.flow {
             Flow::Flowing(Pictures::Flowing) if wants_video => Some(0),
-            _ if wants_video => view.window.entry_point(from),
+            _ if wants_video => {
+                self.entered = view.window.entry_point(from);
+                self.entered
+            }
             _ => None,
         };
+        self.entered = self.entered.filter(|entered| view.window.awaited(*entered, from).next().is_some());
         let pictures = if entry.is_some() { Pictures::Flowing } else { Pictures::Awaited };
         self.flow = Flow::Flowing(pictures);
         Some(Plan {
             format: self.format.id,
             from,
             video_from: entry.unwrap_or(u64::MAX),
+            entered: self.entered,
             audio: self.kept(TrackKind::Audio),
             data: self.kept(TrackKind::Data),
             head,

@@ -12,8 +12,9 @@ use std::sync::Arc;
 /// Configurations that are kept: metadata, and two for each of 64 tracks. A publisher may declare more tracks; what
 /// these say is passed on, and not kept.
 const MAX_CONFIGS: usize = 129;
-/// When the leading track has been silent for this long in media time, another one may lead.
-const LEAD_GONE_MS: i64 = 3000;
+/// When a video track has been silent for this long in media time, nobody waits for it any more: another one may
+/// lead.
+const TRACK_GONE_MS: i64 = 3000;
 
 /// A frame, and what each format has made of it so far.
 #[derive(Debug)]
@@ -56,18 +57,37 @@ pub(super) struct Window {
     /// Where the message begins to which the newest frame belongs.
     message: u64,
     lead: Option<Lead>,
+    /// Of each video track that has any.
+    key_frames: Vec<KeyFrames>,
     /// Newest configurations in the order in which a viewer needs them.
     configs: Vec<Shipment>,
     /// The configurations as they are given to viewers that start at this time.
     preamble: Option<(i64, Vec<Shipment>)>,
 }
 
-/// The video track whose key frames are entry points: of those that have some, the one with the lowest number. Tracks
-/// beside it may begin for a viewer in the middle of their groups; a decoder waits for their next key frame.
+/// The video track whose key frames are entry points: of those that have some, the one with the lowest number.
 #[derive(Debug, Clone, Copy)]
 struct Lead {
     track: TrackId,
     seen_ms: i64,
+}
+
+/// The newest key frame of a video track, and the newest that has been fanned out.
+#[derive(Debug, Clone, Copy)]
+struct KeyFrames {
+    track: TrackId,
+    newest: u64,
+    fanned_out: Option<u64>,
+    seen_ms: i64,
+}
+
+impl KeyFrames {
+    /// Whether a viewer that entered with frame `entered` had one before `from`. Of two that came since the last
+    /// fan-out the first is not known: the track begins a little later then.
+    fn began(&self, entered: u64, from: u64) -> bool {
+        let had = |key_frame: u64| (entered..from).contains(&key_frame);
+        had(self.newest) || self.fanned_out.is_some_and(had)
+    }
 }
 
 /// The group of pictures that is kept.
@@ -135,6 +155,9 @@ impl Window {
         let spent = usize::try_from(keep.saturating_sub(self.first)).unwrap_or(usize::MAX);
         self.shipments.drain(..spent.min(self.shipments.len()));
         self.first = keep;
+        for track in &mut self.key_frames {
+            track.fanned_out = Some(track.newest);
+        }
     }
 
     /// Forgets all frames and configurations: another publisher brings its own.
@@ -144,6 +167,7 @@ impl Window {
         self.shipments.clear();
         self.group = None;
         self.lead = None;
+        self.key_frames.clear();
         self.configs.clear();
         self.preamble = None;
     }
@@ -153,11 +177,26 @@ impl Window {
         if frame.kind != TrackKind::Video || !is_media(frame) {
             return Entry::No;
         }
-        let now_ms = frame.dts.as_ms();
+        let (now_ms, number) = (frame.dts.as_ms(), self.end());
+        match self.key_frames.iter_mut().find(|known| known.track == frame.track) {
+            Some(known) => {
+                known.seen_ms = now_ms;
+                if frame.is_keyframe() {
+                    known.newest = number;
+                }
+            }
+            None if frame.is_keyframe() => self.key_frames.push(KeyFrames {
+                track: frame.track,
+                newest: number,
+                fanned_out: None,
+                seen_ms: now_ms,
+            }),
+            None => {}
+        }
         let leads = match &self.lead {
             Some(lead) if frame.track == lead.track => true,
             Some(lead) if frame.is_keyframe() => {
-                frame.track < lead.track || now_ms.saturating_sub(lead.seen_ms) > LEAD_GONE_MS
+                frame.track < lead.track || now_ms.saturating_sub(lead.seen_ms) > TRACK_GONE_MS
             }
             Some(_) => false,
             None => frame.is_keyframe(),
@@ -174,6 +213,18 @@ impl Window {
         let entry =
             |frame: &Frame| frame.kind == TrackKind::Video && frame.is_keyframe() && frame.track == lead;
         self.position(from, entry)
+    }
+
+    /// Video tracks of which a viewer that entered with frame `entered` had no key frame before `from`. Tracks that
+    /// have none at all or have gone are not waited for.
+    pub(super) fn awaited(&self, entered: u64, from: u64) -> impl Iterator<Item = TrackId> {
+        let now_ms = self.lead.map_or(0, |lead| lead.seen_ms);
+        // A stream of one video track is entered with a key frame of it.
+        let several = self.key_frames.iter().filter(|_| self.key_frames.len() > 1);
+        several
+            .filter(move |track| now_ms.saturating_sub(track.seen_ms) <= TRACK_GONE_MS)
+            .filter(move |track| !track.began(entered, from))
+            .map(|track| track.track)
     }
 
     /// The first frame of media from here on, or the one that has its message.
@@ -277,7 +328,8 @@ pub(super) fn is_media(frame: &Frame) -> bool {
     matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter)
 }
 
-fn part(frame: &Frame) -> Part {
+/// Which of its message's frames this is.
+pub(super) fn part(frame: &Frame) -> Part {
     frame.origin.as_ref().map_or(Part::Sole, |origin| origin.part)
 }
 
@@ -303,3 +355,6 @@ fn is_same_config(former: &Frame, next: &Frame) -> bool {
     let body = |frame: &Frame| frame.origin.as_ref().map(|origin| origin.body.clone());
     former.payload == next.payload && body(former) == body(next)
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,26 @@ async fn viewers_start_with_the_lowest_numbered_track_that_has_key_frames() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_further_track_begins_for_a_viewer_with_a_key_frame_of_its_own() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = kit.publish(&key()).await;
+    let [early, late] = [Viewer::default(), Viewer::default()];
+    let _early = kit.play(&key(), &early).await;
+    send(&publisher, vec![keyframe(0), of_track(1, keyframe(0)), of_track(1, picture(10))]).await;
+    send(&publisher, vec![keyframe(20), of_track(1, picture(20))]).await;
+    let _late = kit.play(&key(), &late).await;
+    send(&publisher, vec![picture(30), of_track(1, picture(30)), sound(30)]).await;
+    send(&publisher, vec![picture(40), of_track(1, keyframe(40)), of_track(1, picture(50))]).await;
+    send(&publisher, vec![of_track(1, picture(60)), of_track(2, picture(60)), of_track(1, keyframe(70))])
+        .await;
+    assert_eq!(early.take().concat(), "V0 V0/1 v10/1V20 v20/1v30 v30/1 a30v40 V40/1 v50/1v60/1 v60/2 V70/1");
+    assert_eq!(late.take(), ["V20", "v30 a30", "v40 V40/1 v50/1", "v60/1 v60/2 V70/1"]);
+    // What it has begun goes on, whatever joins or begins anew.
+    send(&publisher, vec![keyframe(80), of_track(1, picture(80))]).await;
+    assert_eq!((early.take(), late.take()), (vec!["V80 v80/1".to_owned()], vec!["V80 v80/1".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_the_leading_track_has_gone_another_one_leads() {
     let kit = Kit::new(HubConfig::default());
     let publisher = kit.publish(&key()).await;

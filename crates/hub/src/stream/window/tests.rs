@@ -1,0 +1,51 @@
+//! Which tracks a viewer waits for: as long as there are some, it shares its batches only with those that entered with it.
+
+use super::*;
+use bytes::Bytes;
+use jackfield_media::MediaTime;
+
+fn push(window: &mut Window, track: u16, class: FrameClass, ms: i64) {
+    let dts = MediaTime::from_ms(ms);
+    let frame = Frame {
+        track: TrackId(track),
+        kind: TrackKind::Video,
+        class,
+        dts,
+        pts: dts,
+        offset_nanos: 0,
+        payload: Bytes::from_static(b"picture"),
+        origin: None,
+    };
+    window.push(frame, None, &HubConfig::default());
+}
+
+fn awaited(window: &Window, entered: u64) -> Vec<u16> {
+    window.awaited(entered, window.end()).map(|track| track.0).collect()
+}
+
+#[test]
+fn a_track_is_awaited_until_its_key_frame_and_not_when_it_has_gone() {
+    use FrameClass::{Inter, Keyframe};
+    let mut window = Window::default();
+    push(&mut window, 1, Keyframe, 0);
+    assert!(awaited(&window, 0).is_empty());
+    push(&mut window, 0x101, Keyframe, 0);
+    push(&mut window, 1, Keyframe, 40);
+    window.mark_fanned_out();
+    assert_eq!((awaited(&window, 0), awaited(&window, 2)), (vec![], vec![0x101]));
+    push(&mut window, 1, Keyframe, 3000);
+    assert_eq!(awaited(&window, 2), [0x101]);
+    push(&mut window, 1, Inter, 3001);
+    assert!(awaited(&window, 2).is_empty(), "it has gone");
+    push(&mut window, 0x101, Inter, 3010);
+    assert_eq!(awaited(&window, 2), [0x101], "it is back");
+    push(&mut window, 0x101, Keyframe, 3050);
+    assert!(awaited(&window, 2).is_empty());
+    // The newest key frame comes with what is to be fanned out; the one before it is known still.
+    window.mark_fanned_out();
+    let from = window.end();
+    push(&mut window, 0x101, Keyframe, 3090);
+    assert_eq!(window.awaited(2, from).count(), 0);
+    window.reset();
+    assert!(awaited(&window, 0).is_empty());
+}
