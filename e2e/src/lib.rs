@@ -26,6 +26,8 @@
 //! - **Nothing outlives its test**: every program is the leader of a process group that is killed when its handle goes.
 //! - **Ports are free ones** (port 0), folders are under the target directory, so that tests run side by side.
 //! - Media is judged by a demuxer of our own ([`flv`]), never by the server's: a defect in one does not hide in the other.
+//! - Programs are Debian's, but for a newer ffmpeg ([`newer_ffmpeg`]) and npm's packages, which `scripts/setup test` brings
+//!   into `.tools/`.
 //!
 //! The server is `JACKFIELD_BIN`, or the `jackfield` beside the test in the target directory. With
 //! `E2E_PEER=rtmp://host/app` the tables of clients run against that server instead, to see whose fault a failure is.
