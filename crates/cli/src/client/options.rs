@@ -2,8 +2,13 @@
 
 use anyhow::Context;
 use jackfield_rtmp_client::{Connector, Options, Reconnect, RtmpUrl, Trust};
+use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Play {
@@ -75,8 +80,8 @@ pub(crate) enum Source {
     File(PathBuf),
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Source {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Stream(url) => url.fmt(f),
             Self::File(path) => path.display().fmt(f),
@@ -132,6 +137,18 @@ impl Connection {
 }
 
 impl Endurance {
+    /// Lets the connection's losses and moves be told on standard error.
+    pub(crate) fn start_log(&self) {
+        if self.quiet {
+            return;
+        }
+        let lines = fmt::layer().without_time().with_level(false).with_target(false).with_ansi(false);
+        let only = Targets::new().with_target("jackfield_rtmp_client", LevelFilter::INFO);
+        let log = tracing_subscriber::registry().with(lines.with_writer(std::io::stderr).with_filter(only));
+        // A log that is there already, as in tests, stays.
+        drop(log.try_init());
+    }
+
     pub(crate) fn options(&self) -> Options {
         let reconnect = self.reconnect.map_or(Reconnect::NEVER, Reconnect::times);
         Options { reconnect, ..Options::default() }

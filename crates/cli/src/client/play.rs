@@ -24,6 +24,7 @@ const FLAGS_AT: u64 = 4;
 
 pub(super) async fn run(options: Play) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
+    options.endurance.start_log();
     let connector = options.connection.connector()?;
     let mut progress = Progress::new(options.endurance.quiet);
     let open = Playback::open(&connector, options.url.clone(), options.endurance.options());

@@ -22,6 +22,7 @@ const BLOCK: usize = 64 << 10;
 
 pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
+    options.endurance.start_log();
     let connector = options.connection.connector()?;
     let progress = Progress::new(options.endurance.quiet);
     if options.repeat && is_standard(&options.input) {

@@ -181,8 +181,9 @@ impl RtmpUrl {
             url.app = if url.app.is_empty() { url.name.clone() } else { format!("{}/{}", url.app, url.name) };
         }
         url.name.clone_from(&self.name);
-        if url.credentials.is_none() && url.host == self.host {
-            // Another host does not learn the password.
+        // Another host does not learn the password, nor does whoever listens on the way.
+        let exposed = self.scheme == Scheme::Rtmps && url.scheme == Scheme::Rtmp;
+        if url.credentials.is_none() && url.host == self.host && !exposed {
             url.credentials.clone_from(&self.credentials);
         }
         Ok(url)
@@ -331,5 +332,8 @@ mod tests {
             assert_eq!(moved.credentials().is_some(), moved.host() == "h");
         }
         assert_eq!(from.moved("http://x/y"), Err(UrlError::Scheme));
+        let secret = url("rtmps://u:p@h/live/show");
+        assert!(secret.moved("rtmps://h:444/live").unwrap().credentials().is_some());
+        assert!(secret.moved("rtmp://h/live").unwrap().credentials().is_none(), "in the open");
     }
 }
