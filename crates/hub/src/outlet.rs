@@ -83,10 +83,6 @@ pub trait Outlet: Send {
     /// configurations, if there are any; so does each batch after a gap.
     fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog;
 
-    /// The next batch is the first, or the first after a gap. It begins with a key frame of the track that leads;
-    /// other video tracks begin with one of their own, later, unless they share their messages.
-    fn begin(&mut self) {}
-
     /// What waits now.
     fn backlog(&self, now: Mono) -> Backlog;
 

@@ -4,7 +4,7 @@ use crate::config::PlayClock;
 use bytes::Bytes;
 use jackfield_events::EndReason;
 use jackfield_hub::{Backlog, Outlet, Packager, Packet};
-use jackfield_media::{Frame, FrameClass, Mono, Part, TrackId, TrackKind};
+use jackfield_media::{Frame, FrameClass, Mono};
 use jackfield_net::writer::{Class, Piece, SocketWriter};
 use jackfield_rtmp::{Head, wire_timestamp};
 use std::sync::Arc;
@@ -15,37 +15,10 @@ pub(crate) struct RtmpOutlet {
     writer: SocketWriter,
     message_stream: u32,
     base: Base,
-    /// Only for players that may do without the track that leads.
-    entrance: Option<Entrance>,
     /// Bytes handed to the writer.
     handed: u64,
     /// Kept for its memory.
     heads: Vec<Head>,
-}
-
-/// Video tracks of which a key frame was delivered since the last gap.
-#[derive(Debug, Default)]
-struct Entrance {
-    flowing: Vec<TrackId>,
-}
-
-impl Entrance {
-    /// Whether a decoder can do something with the frame. Tracks that come in one message begin together, so nobody
-    /// looks into those.
-    fn admits(&mut self, frame: &Frame) -> bool {
-        let is_sole = frame.origin.as_ref().is_none_or(|origin| origin.part == Part::Sole);
-        if frame.kind != TrackKind::Video
-            || !is_media(frame)
-            || !is_sole
-            || self.flowing.contains(&frame.track)
-        {
-            return true;
-        }
-        if frame.is_keyframe() {
-            self.flowing.push(frame.track);
-        }
-        frame.is_keyframe()
-    }
 }
 
 /// Where the player's time line begins on the stream's.
@@ -69,13 +42,7 @@ impl RtmpOutlet {
             PlayClock::Own => Base::Own(None),
             PlayClock::Stream => Base::Stream,
         };
-        Self { packager, writer, message_stream, base, entrance: None, handed: 0, heads: Vec::new() }
-    }
-
-    /// Each video track begins with a key frame of its own: the player may not get the one that leads.
-    pub(crate) fn with_entrance(mut self) -> Self {
-        self.entrance = Some(Entrance::default());
-        self
+        Self { packager, writer, message_stream, base, handed: 0, heads: Vec::new() }
     }
 
     /// The player's time line begins with the earliest access unit of its first batch: sound that was sent
@@ -116,42 +83,7 @@ impl Outlet for RtmpOutlet {
         &self.packager
     }
 
-    fn begin(&mut self) {
-        if let Some(entrance) = &mut self.entrance {
-            entrance.flowing.clear();
-        }
-    }
-
     fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog {
-        let admitted: Vec<Packet>;
-        let batch = match &mut self.entrance {
-            None => batch,
-            Some(entrance) => {
-                let takes = |packet: &&Packet| entrance.admits(&packet.frame);
-                admitted = batch.iter().filter(takes).cloned().collect();
-                &admitted
-            }
-        };
-        self.write(now, batch);
-        self.backlog(now)
-    }
-
-    fn backlog(&self, now: Mono) -> Backlog {
-        let waiting = self.writer.backlog();
-        Backlog {
-            bytes: waiting.bytes,
-            waiting: waiting.since.map(|since| now - since).unwrap_or_default(),
-            sent_bytes: self.handed.saturating_sub(waiting.bytes as u64),
-        }
-    }
-
-    fn end(&mut self, _reason: EndReason) {
-        // The connection's own task hears of the end and says farewell.
-    }
-}
-
-impl RtmpOutlet {
-    fn write(&mut self, now: Mono, batch: &[Packet]) {
         let mut heads = std::mem::take(&mut self.heads);
         heads.clear();
         self.set_base(batch);
@@ -180,8 +112,24 @@ impl RtmpOutlet {
             self.send(now, &pieces);
         }
         self.heads = heads;
+        self.backlog(now)
     }
 
+    fn backlog(&self, now: Mono) -> Backlog {
+        let waiting = self.writer.backlog();
+        Backlog {
+            bytes: waiting.bytes,
+            waiting: waiting.since.map(|since| now - since).unwrap_or_default(),
+            sent_bytes: self.handed.saturating_sub(waiting.bytes as u64),
+        }
+    }
+
+    fn end(&mut self, _reason: EndReason) {
+        // The connection's own task hears of the end and says farewell.
+    }
+}
+
+impl RtmpOutlet {
     fn send(&mut self, now: Mono, pieces: &[Piece<'_>]) {
         self.handed += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.writer.send(now, Class::Media, pieces);

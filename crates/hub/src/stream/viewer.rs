@@ -240,11 +240,10 @@ impl Viewer {
         if batch.media == Kept::Yes {
             self.session.media(now, epoch);
         }
-        let outlet = &mut self.outlet;
         if batch.plan.head == Head::With {
             self.allowance = batch.bytes;
-            guarded(|| outlet.begin())?;
         }
+        let outlet = &mut self.outlet;
         let backlog = guarded(|| outlet.deliver(now, &batch.packets))?;
         self.judge(now, backlog, config)
     }

@@ -87,10 +87,7 @@ impl ConnectionTask {
         for (stream, grant) in granted {
             let (packager, taste) = self.shared.packagers.of(self.session.capabilities());
             let clock = self.shared.config.play_clock;
-            let mut outlet = RtmpOutlet::new(packager, self.writer.clone(), stream, clock);
-            if taste.is_some() {
-                outlet = outlet.with_entrance();
-            }
+            let outlet = RtmpOutlet::new(packager, self.writer.clone(), stream, clock);
             let hub = self.shared.deps.hub.clone();
             self.waits.set(stream, async move {
                 let attached = hub.play(grant, Box::new(outlet)).await;
