@@ -100,7 +100,7 @@ fn half_a_client_hello() -> Vec<u8> {
     [&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..], &noise(1, 100)].concat()
 }
 
-/// A third says nothing, a third half a ClientHello, a third a byte a second.
+/// A third says nothing, a third half a ClientHello, a third a byte a second; half of each to either listener.
 const STALLED: usize = 600;
 
 #[test]
@@ -112,7 +112,8 @@ fn handshakes_that_stall_hold_up_nobody_and_end_at_the_deadline() -> Result<()> 
     let (descriptors, before) = (server.descriptors()?, resident_kib(server.pid())?);
     forget_peak(server.pid())?;
 
-    let mut peers = (0..STALLED).map(|_| Raw::to(secure.rtmps)).collect::<Result<Vec<_>>>()?;
+    let listener = |peer: usize| if peer.is_multiple_of(2) { secure.rtmps } else { secure.https };
+    let mut peers = (0..STALLED).map(|peer| Raw::to(listener(peer))).collect::<Result<Vec<_>>>()?;
     for peer in peers.iter_mut().skip(1).step_by(3) {
         peer.say(&half_a_client_hello());
     }
