@@ -114,14 +114,15 @@ fn a_port_that_is_taken_is_a_start_up_error() {
 }
 
 #[test]
-fn a_handler_that_cannot_be_made_is_a_start_up_error() {
+fn an_authority_that_is_none_is_an_error_with_its_place() {
     let folder = Folder::new("authority");
     folder.write("ca.pem", "no certificate");
     let hook = "[[hook]]\nname = \"x\"\non = \"publish_start\"\nurl = \"https://h\"\nca = \"ca.pem\"\n";
     let file = folder.write("jackfield.toml", hook);
     let ran = super::run(&["--config", &file, "--listen", "127.0.0.1:0", "--http-listen", "off"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("jackfield: hook `x`: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ca.pem has no certificate that can be read"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("jackfield.toml:5:6"), "{}", ran.stderr);
 }
 
 #[test]
