@@ -1,6 +1,6 @@
 //! The certificates of the listeners: made once, replaced by a reload and when their files change.
 
-use crate::config::{Config, RtmpsTable, TlsVersionWord};
+use crate::config::{Config, TlsVersionWord};
 use crate::start::StartError;
 use jackfield_net::ListenAddr;
 use jackfield_net::tls::{
@@ -9,10 +9,12 @@ use jackfield_net::tls::{
 use jackfield_runtime::Tasks;
 
 /// What the listeners under TLS are made of.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tls {
-    /// Of each `[[rtmps]]` and of `[http]`; `None` where no listener shows any.
-    certificates: Vec<Option<Certificates>>,
+    /// One for all listeners that show the same, so that each file is read, and complained of, once.
+    certificates: Vec<Certificates>,
+    /// Which of them each `[[rtmps]]` shows, and `[http]` after them; `None` where nobody listens.
+    shows: Vec<Option<usize>>,
     /// RTMPS.
     pub(crate) rtmps: Vec<(ListenAddr, ServerTls)>,
     /// HTTPS.
@@ -22,67 +24,82 @@ pub(crate) struct Tls {
 impl Tls {
     /// Reads the certificates and watches their files.
     pub(crate) fn start(config: &Config, tasks: &Tasks) -> Result<Self, StartError> {
-        let mut tls = Self { certificates: Vec::new(), rtmps: Vec::new(), https: Vec::new() };
+        let mut tls = Self::default();
+        let mut all = Vec::new();
         for table in &config.rtmps {
             let max = match table.tls_max {
                 TlsVersionWord::Tls12 => TlsMax::Tls12,
                 TlsVersionWord::Tls13 => TlsMax::Tls13,
             };
-            let certificates = load(&table.listen, config.rtmps_certificates(table))?;
-            for (addr, certificates) in pairs(&table.listen, certificates.as_ref()) {
-                tls.rtmps.push((addr, ServerTls::new(certificates, max, Within::Unnamed)?));
-            }
-            tls.certificates.push(certificates);
+            let files = config.rtmps_certificates(table);
+            let listeners = tls.listeners(&mut all, &table.listen, files, max, Within::Unnamed)?;
+            tls.rtmps.extend(listeners);
         }
-        let listen = &config.http.tls_listen;
-        let certificates = load(listen, config.http_certificates())?;
-        for (addr, certificates) in pairs(listen, certificates.as_ref()) {
-            tls.https.push((addr, ServerTls::new(certificates, TlsMax::Tls13, Within::Http)?));
-        }
-        tls.certificates.push(certificates);
-        for certificates in tls.certificates.iter().flatten() {
+        let (listen, files) = (&config.http.tls_listen, config.http_certificates());
+        tls.https = tls.listeners(&mut all, listen, files, TlsMax::Tls13, Within::Http)?;
+        for certificates in &tls.certificates {
             certificates.watch(config.security.certificate_check, tasks);
         }
         Ok(tls)
     }
 
+    /// The listeners of one table; `all` are the files of `certificates`.
+    fn listeners(
+        &mut self,
+        all: &mut Vec<Vec<CertificateFiles>>,
+        listen: &[ListenAddr],
+        files: Vec<CertificateFiles>,
+        max: TlsMax,
+        within: Within,
+    ) -> Result<Vec<(ListenAddr, ServerTls)>, StartError> {
+        if listen.is_empty() {
+            self.shows.push(None);
+            return Ok(Vec::new());
+        }
+        let index = match all.iter().position(|known| *known == files) {
+            Some(index) => index,
+            None => {
+                self.certificates.push(Certificates::load(files.clone())?);
+                all.push(files);
+                all.len() - 1
+            }
+        };
+        self.shows.push(Some(index));
+        let certificates = self.certificates.get(index).expect("invariant: one for each list of files");
+        let tls = ServerTls::new(certificates, max, within)?;
+        Ok(listen.iter().map(|addr| (*addr, tls.clone())).collect())
+    }
+
     /// Reads the certificates that the configuration names now. Those that cannot be read stay as they were.
     pub(crate) fn reload(&self, config: &Config) {
-        let rtmps = config.rtmps.iter().map(|table: &RtmpsTable| config.rtmps_certificates(table));
-        let files: Vec<_> = rtmps.chain([config.http_certificates()]).collect();
+        let rtmps = config.rtmps.iter().map(|table| config.rtmps_certificates(table));
+        let named: Vec<_> = rtmps.chain([config.http_certificates()]).collect();
         // Another number of tables needs a restart, and is told elsewhere.
-        if files.len() == self.certificates.len() {
-            for (certificates, files) in self.certificates.iter().zip(files) {
-                if let Some(certificates) = certificates.as_ref().filter(|_| !files.is_empty()) {
-                    tell(certificates.replace(files));
-                }
+        if named.len() != self.shows.len() {
+            return self.read_again();
+        }
+        for (index, certificates) in self.certificates.iter().enumerate() {
+            let shown = self.shows.iter().zip(&named).filter(|(shows, _)| **shows == Some(index));
+            let mut files = shown.map(|(_, files)| files);
+            let Some(first) = files.next() else { continue };
+            if files.any(|files| files != first) {
+                tracing::warn!("Listeners that showed the same certificates need a restart to show others");
+                tell(certificates.reload());
+            } else if !first.is_empty() {
+                tell(certificates.replace(first.clone()));
             }
         }
     }
 
     /// Reads the same files again: what else is wrong with the configuration is no reason to show old certificates.
     pub(crate) fn read_again(&self) {
-        for certificates in self.certificates.iter().flatten() {
+        for certificates in &self.certificates {
             // If one of these is what is wrong, it has been told.
             if let Ok(replaced) = certificates.reload() {
                 tell(Ok(replaced));
             }
         }
     }
-}
-
-fn load(
-    listen: &[ListenAddr],
-    files: Vec<CertificateFiles>,
-) -> Result<Option<Certificates>, CertificateError> {
-    if listen.is_empty() { Ok(None) } else { Certificates::load(files).map(Some) }
-}
-
-fn pairs<'a>(
-    listen: &'a [ListenAddr],
-    certificates: Option<&'a Certificates>,
-) -> impl Iterator<Item = (ListenAddr, &'a Certificates)> {
-    listen.iter().copied().zip(std::iter::repeat(certificates)).filter_map(|(addr, some)| Some((addr, some?)))
 }
 
 fn tell(replaced: Result<Replaced, CertificateError>) {

@@ -15,6 +15,7 @@ mod pairing_reload;
 mod reconnect;
 mod spec_table;
 mod time;
+mod tls;
 mod usage;
 mod usage_events;
 mod usage_languages;
