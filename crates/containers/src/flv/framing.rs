@@ -81,6 +81,8 @@ impl<'a> Framing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flv::Unpacker;
+    use bytes::Bytes;
 
     fn check(kind: TrackKind, body: &[u8], form: Form, modifiers: Modifiers, shares: &[(Codec, u8)]) {
         let framing = Framing::read(kind, body).unwrap();
@@ -118,5 +120,30 @@ mod tests {
             assert!(Framing::read(TrackKind::Video, body).is_none(), "{body:02x?}");
         }
         assert!(Framing::read(TrackKind::Data, b"\x02\0\x01a").is_none());
+    }
+
+    #[test]
+    fn what_can_be_unpacked_has_a_framing_with_as_many_shares_and_nothing_else_has() {
+        let mut seed = 5_u32;
+        let mut next = move |below: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            u8::try_from((seed >> 8) % below).unwrap()
+        };
+        let mut unpacker = Unpacker::default();
+        for _ in 0..200_000 {
+            let kind = if next(2) == 0 { TrackKind::Video } else { TrackKind::Audio };
+            let mut body = if next(4) == 0 {
+                vec![next(255)]
+            } else {
+                // Heads of several tracks with small sizes.
+                let first = if kind == TrackKind::Video { 0x96 + next(2) } else { 0x95 };
+                [&[first, next(48)][..], b"hvc1"].concat()
+            };
+            body.extend((0..next(40)).map(|_| next(6)));
+            let body = Bytes::from(body);
+            let shares = Framing::read(kind, &body).map(|framing| framing.shares().count().max(1));
+            let frames = unpacker.unpack(kind, 0, body.clone()).ok().map(Iterator::count);
+            assert_eq!(shares, frames, "{kind} {body:02x?}");
+        }
     }
 }
