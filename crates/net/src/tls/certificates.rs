@@ -385,13 +385,12 @@ fn lasts(certificate: &[u8]) -> Lasts {
 
 fn read_file(path: &Path, blame: Blame) -> Result<Vec<u8>, CertificateError> {
     let read = || -> io::Result<Vec<u8>> {
-        let file = std::fs::File::open(path)?;
-        let mut bytes = Vec::new();
-        // A pipe or device would wait, or never end.
-        if !file.metadata()?.is_file() {
+        // A pipe would wait at its opening, a device never end.
+        if !std::fs::metadata(path)?.is_file() {
             return Err(io::Error::other("it is not a file"));
         }
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(io::Error::other("it is larger than 1 MiB"));
         }

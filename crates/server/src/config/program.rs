@@ -95,6 +95,10 @@ pub(super) fn check_readable(path: &Path, at: &At, cx: &mut Reading) -> Option<(
     if path.is_dir() {
         return cx.refuse(at, format!("{} is a folder", path.display()), "must be a file");
     }
+    // A pipe would wait at its opening.
+    if path.exists() && !path.is_file() {
+        return cx.refuse(at, format!("{} is not a file", path.display()), "must be a file");
+    }
     match std::fs::File::open(path) {
         Ok(_) => Some(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing(path, at, cx),
