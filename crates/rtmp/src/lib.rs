@@ -34,6 +34,9 @@
 //! - Media to players does not pass through the session: [`Packet`] cuts a message into chunks once for
 //!   all viewers, and makes each viewer's head.
 //!
+//! [`ClientSession`] is the other side, driven in the same way; [`StreamSession`] publishes or plays one stream with
+//! it, with deadlines, and [`Approach`] knows which connections it takes to get there.
+//!
 //! | specification | version |
 //! |---|---|
 //! | Adobe's Real Time Messaging Protocol | 1.0, 2012 |
