@@ -7,6 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use jackfield_net::Seldom;
 use jackfield_runtime::{CancellationToken, Tasks, clock};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub(crate) async fn serve(
             Box::pin(serve_http2(stream, serving, stop)).await
         }
         Some(Some(Ok(stream))) => Box::pin(serve_http1(stream, serving, stop)).await,
+        // Gone again, as a balancer is that looks whether we listen.
+        Some(Some(Err(error))) if is_gone(&error) => Ok(()),
         Some(Some(Err(error))) => {
             if let Some(times) = BAD_TLS.now(clock::now()) {
                 tracing::warn!(proto = "https", %peer, %error, times, "TLS handshake failed");
@@ -59,6 +62,11 @@ pub(crate) async fn serve(
         // Too late, or too slow.
         Some(None) | None => Ok(()),
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 async fn serve_http1(

@@ -207,6 +207,35 @@ fn the_certificate_is_that_of_the_name_asked_for() -> Result<()> {
 }
 
 #[test]
+fn a_reload_takes_other_files_and_whatever_else_is_wrong_the_new_certificate() -> Result<()> {
+    let certificates = Certificates::new()?;
+    let before = certificates.write("own", &OWN)?;
+    let other = certificates.write("other", &OWN)?;
+    let server = server(&certificates, "1h")?;
+    let (address, file) = (server.address("rtmps")?, server.folder().join("jackfield.toml"));
+    let shows = |expect: &CertificateDer<'static>| {
+        eventually("the certificate", SOON, || {
+            Ok((certificates.shown(address, "localhost", &[&TLS13])?.0 == *expect).then_some(()))
+        })
+    };
+    shows(&before)?;
+    let config = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, config.replace("own.", "other."))?;
+    server.signal(Signal::HUP)?;
+    shows(&other)?;
+    // What is wrong with a hook is no reason to go on with the old certificate.
+    let renewed = certificates.write("other", &OWN)?;
+    std::fs::write(&file, "[[hook]]\non = \"publsh_start\"\nrun = \"true\"\n")?;
+    server.signal(Signal::HUP)?;
+    shows(&renewed)?;
+    server.wait_log("the problem", SOON, |line| line.message().contains("former hooks stay"))?;
+    let restarts = server.log().read(|lines| lines.iter().any(|line| line.contains("need a restart")));
+    ensure!(!restarts, "paths of certificates need no restart");
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
 fn old_programs_are_served_by_a_listener_that_stops_at_tls_1_2() -> Result<()> {
     let certificates = Certificates::new()?;
     certificates.write("own", &OWN)?;

@@ -118,10 +118,7 @@ fn what_is_wrong_with_certificates_is_told_at_its_place() {
     );
     // A pipe that nobody writes to holds up nothing.
     rustix::fs::mkfifoat(rustix::fs::CWD, pems.path("pipe"), 0o600.into()).unwrap();
-    pems.check(
-        "[rtmps]\ncert = \"a.pem\"\nkey = \"pipe\"\n",
-        &["3:7: pipe is not a file (must be a file)"],
-    );
+    pems.check("[rtmps]\ncert = \"a.pem\"\nkey = \"pipe\"\n", &["3:7: pipe is not a file (must be a file)"]);
     let near = pems.load("[rtmps]\ncert = \"a.pen\"\nkey = \"a.key\"\n", &[]).unwrap_err();
     assert!(near.to_string().contains("did you mean `a.pem`?"), "{near}");
 }
