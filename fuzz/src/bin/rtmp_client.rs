@@ -8,9 +8,10 @@ use jackfield_fuzz::pieces;
 use jackfield_media::{Mono, TrackKind};
 use jackfield_rtmp::amf::{self, Object, Value};
 use jackfield_rtmp::chunk::{ChunkLimits, ChunkWriter, HeaderForm, MessageHeader};
+use jackfield_rtmp::handshake::{Progress, ServerHandshake};
 use jackfield_rtmp::{
-    Approach, Event, HandshakeChoice, Limits, Next, Output, PublishKind, Purpose, RtmpUrl, ServerConfig,
-    ServerSession, StreamConfig, StreamEnd, StreamEvent, StreamOutput, StreamSession,
+    Approach, Event, HandshakeChoice, Input, Limits, Next, Output, PublishKind, Purpose, RtmpUrl,
+    ServerConfig, ServerSession, StreamConfig, StreamEnd, StreamEvent, StreamOutput, StreamSession,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -36,8 +37,11 @@ fn config(approach: &Approach, purpose: Purpose) -> StreamConfig {
 /// A session that a well-behaved server has brought to this phase.
 fn begin(phase: Phase, approach: &Approach, purpose: Purpose) -> StreamSession {
     let mut client = StreamSession::new(config(approach, purpose), 2, Mono::ZERO);
-    if phase == Phase::Nothing {
-        return client;
+    match phase {
+        Phase::Nothing => return client,
+        // The server's own machine would refuse some apps that redirects lead to.
+        Phase::Handshake => return shake_hands(client),
+        Phase::Connected | Phase::Running => {}
     }
     let mut server = ServerSession::new(ServerConfig::default(), 1, Mono::ZERO);
     loop {
@@ -55,7 +59,7 @@ fn begin(phase: Phase, approach: &Approach, purpose: Purpose) -> StreamSession {
         while let Some(output) = server.poll_output() {
             match output {
                 Output::Write(bytes) => client.handle_input(Mono::ZERO, bytes),
-                Output::Event(Event::Connect(_)) if phase >= Phase::Connected => {
+                Output::Event(Event::Connect(_)) => {
                     server.accept_connect().expect("it has just asked");
                 }
                 Output::Event(Event::Publish(publish)) if phase == Phase::Running => {
@@ -69,6 +73,24 @@ fn begin(phase: Phase, approach: &Approach, purpose: Purpose) -> StreamSession {
             }
         }
         if quiet {
+            return client;
+        }
+    }
+}
+
+/// A session with the handshake done, and its `connect` unanswered.
+fn shake_hands(mut client: StreamSession) -> StreamSession {
+    let (mut server, mut input) = (ServerHandshake::new(1), Input::default());
+    loop {
+        while let Some(output) = client.poll_output() {
+            if let StreamOutput::Write(bytes) = output {
+                input.push(bytes);
+            }
+        }
+        let mut out = Vec::new();
+        let progress = server.advance(&mut input, &mut out).expect("the client knows the handshake");
+        client.handle_input(Mono::ZERO, out.into());
+        if let Progress::Done(_) = progress {
             return client;
         }
     }
