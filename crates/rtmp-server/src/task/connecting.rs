@@ -4,6 +4,7 @@ use super::{CONNECTION, ConnectionTask, Happened, Parting, public};
 use jackfield_events::{EndReason, SecretUrl};
 use jackfield_gate::{ConnectionAsk, Refusal};
 use jackfield_media::Text;
+use jackfield_rtmp::amf::AmfError;
 use jackfield_rtmp::{Connect, Error, Fault};
 use std::sync::Arc;
 
@@ -77,6 +78,11 @@ impl ConnectionTask {
                 }
             }
         }
-        self.end_with(EndReason::ProtocolError, Parting::Silent);
+        let parting = match error {
+            // It was told which class cannot be read.
+            Error::Amf(AmfError::Externalizable(_)) => Parting::Flush,
+            _ => Parting::Silent,
+        };
+        self.end_with(EndReason::ProtocolError, parting);
     }
 }

@@ -153,3 +153,23 @@ async fn malformed_media_is_dropped_and_the_rest_goes_on() {
     assert_eq!(player.message().await.2, keyframe(0, 10));
     assert_eq!(server.running.counters().malformed_media, 1);
 }
+
+#[tokio::test]
+async fn a_connect_that_cannot_be_read_is_told_why_before_the_close() {
+    let server = Server::start();
+    let mut socket = TcpStream::connect(server.addr()).await.unwrap();
+    let mut hello = [0; 1537];
+    hello[0] = 3;
+    socket.write_all(&hello).await.unwrap();
+    let mut answer = vec![0; 1 + 2 * 1536];
+    soon("the handshake", socket.read_exact(&mut answer)).await.unwrap();
+    // The command object is of a class that only its own program can read.
+    let body = b"\0\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x11\x0a\x07\x0bClass\x01";
+    let head = [3, 0, 0, 0, 0, 0, u8::try_from(body.len()).unwrap(), 17, 0, 0, 0, 0];
+    socket.write_all(&[&answer[1..1537], &head, body].concat()).await.unwrap();
+    let mut told = Vec::new();
+    soon("the close", socket.read_to_end(&mut told)).await.unwrap();
+    let holds = |text: &[u8]| told.windows(text.len()).any(|window| window == text);
+    assert!(holds(b"_error") && holds(b"Class"), "{:?}", String::from_utf8_lossy(&told));
+    assert_eq!(server.events.first("connection_close").await.data("reason"), "protocol_error");
+}
