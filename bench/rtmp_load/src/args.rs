@@ -2,12 +2,14 @@
 use std::collections::HashMap;
 
 pub const USAGE: &str = "usage:
-  rtmp_load play URL [--n N] [--ramp-ms MS] [--warm S] [--secs S] [--pid P[,P]] [--leave] [--flv FILE] [--pub-url URL]
-                     [--slow K --slow-kbps R] [--timeout S] [--json FILE] [--each] [--quickack]
+  rtmp_load play URL [--n N] [--ramp-ms MS] [--warm S] [--secs S] [--pid P[,P]] [--leave] [--flv FILE] [--check K] [--pub-url URL]
+                     [--slow K --slow-kbps R] [--timeout S] [--json FILE] [--each] [--quickack] [--raw]
   rtmp_load publish URL --flv FILE [--secs S]
   rtmp_load pubtime URL [--count K] [--gap-ms MS] [--parallel] [--timeout S]      ({i} in the URL becomes the round's number)
   rtmp_load hook [--listen A:P] [--delay-ms MS] [--status CODE] [--body TEXT] [--show]
-  rtmp_load cpu --pid P[,P] --secs S";
+  rtmp_load cpu --pid P[,P] --secs S
+  rtmp_load floor --flv FILE --n N [--listen A:P] [--batch-ms B]
+  rtmp_load askfloor --url A:P | --worker COMMAND | --run COMMAND [--count K] [--bytes N]";
 
 pub struct Args {
     pub cmd: String,
@@ -24,7 +26,7 @@ impl Args {
         let mut i = 0;
         while i < rest.len() {
             if let Some(k) = rest[i].strip_prefix("--") {
-                if matches!(k, "leave" | "show" | "each" | "parallel" | "quickack") {
+                if matches!(k, "leave" | "raw" | "show" | "each" | "parallel" | "quickack") {
                     a.opt.insert(k.into(), "1".into());
                     i += 1;
                 } else {

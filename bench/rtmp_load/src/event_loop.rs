@@ -1,8 +1,8 @@
 //! One epoll loop over all connections of a run.
-use crate::session::{Kind, Session, State, Url};
+use crate::reference::Reference;
+use crate::session::{Kind, Reading, Session, State, Url};
 use crate::sys;
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub struct Loop {
     pub ep: sys::Epoll,
@@ -20,8 +20,8 @@ impl Loop {
             buf: vec![0; 128 * 1024],
         })
     }
-    pub fn add(&mut self, kind: Kind, url: &Url, slow: u64) -> Result<usize, String> {
-        let s = Session::open(kind, url, slow)?;
+    pub fn add(&mut self, kind: Kind, url: &Url, slow: u64, reading: Reading) -> Result<usize, String> {
+        let s = Session::open(kind, url, slow, reading)?;
         let i = self.s.len();
         let ev = sys::EPOLLIN | sys::EPOLLOUT;
         self.ep.add(s.fd, ev, i as u64).map_err(|e| e.to_string())?;
@@ -49,7 +49,7 @@ impl Loop {
         self.s[i].state = State::Done;
         self.rearm(i);
     }
-    pub fn turn(&mut self, timeout: Duration, sent: &HashMap<u64, Instant>) -> Result<(), String> {
+    pub fn turn(&mut self, timeout: Duration, reference: Option<&Reference>) -> Result<(), String> {
         let mut evs = [sys::EpollEvent { events: 0, data: 0 }; 256];
         let n = self.ep.wait(&mut evs, timeout.as_millis() as i32).map_err(|e| e.to_string())?;
         for e in &evs[..n] {
@@ -65,7 +65,7 @@ impl Loop {
                 && self.s[i].state != State::Done
             {
                 let mut b = std::mem::take(&mut self.buf);
-                self.s[i].on_readable(&mut b, sent);
+                self.s[i].on_readable(&mut b, reference);
                 self.buf = b;
             }
             self.rearm(i);

@@ -3,12 +3,15 @@ mod amf;
 mod args;
 mod chunk;
 mod event_loop;
+mod floor;
 mod flv;
 mod hook;
 mod pacer;
 mod play;
+mod play_report;
 mod proc;
 mod publish;
+mod reference;
 mod report;
 mod session;
 mod sys;
@@ -34,6 +37,8 @@ fn main() {
             show: a.has("show"),
         }),
         "cpu" => cpu(&a),
+        "floor" => floor::run(&a),
+        "askfloor" => floor::ask(&a),
         _ => Err(USAGE.to_string()),
     });
     if let Err(e) = r {

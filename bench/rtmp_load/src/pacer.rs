@@ -1,7 +1,7 @@
 //! A publisher's clock: when each tag of a file is due.
-use crate::session::{self, Session, State};
-use crate::{amf, chunk, flv};
-use std::collections::HashMap;
+use crate::reference::{self, Reference};
+use crate::session::{Session, State};
+use crate::{amf, flv};
 use std::time::{Duration, Instant};
 
 /// Sends FLV tags at their time, again and again.
@@ -10,19 +10,18 @@ pub struct Pacer {
     pub next: usize,
     pub base: u32,
     pub start: Option<Instant>,
-    pub sent: HashMap<u64, Instant>,
     pub seq_sent: bool,
 }
 
 impl Pacer {
     pub fn new(f: flv::Flv) -> Self {
-        Pacer { f, next: 0, base: 0, start: None, sent: HashMap::new(), seq_sent: false }
+        Pacer { f, next: 0, base: 0, start: None, seq_sent: false }
     }
     pub fn due(&self) -> Option<Instant> {
         let s = self.start?;
         Some(s + Duration::from_millis((self.base + self.f.tags[self.next].ts) as u64))
     }
-    pub fn pump(&mut self, s: &mut Session) {
+    pub fn pump(&mut self, s: &mut Session, reference: &mut Reference) {
         if s.state != State::Live {
             return;
         }
@@ -35,10 +34,7 @@ impl Pacer {
                 break;
             }
             let body = &self.f.data[t.start..t.start + t.len];
-            let head = t.type_id == 9
-                && body.len() > 1
-                && (if body[0] & 0x80 != 0 { body[0] & 15 == 0 } else { body[0] & 15 == 7 && body[1] == 0 })
-                || t.type_id == 8 && body.len() > 1 && (body[0] >> 4 == 10 && body[1] == 0);
+            let head = reference::is_header(t.type_id, body);
             // headers and metadata go once, not at every turn of the loop
             if !(self.seq_sent && (head || t.type_id == 18)) {
                 if t.type_id == 18 {
@@ -47,12 +43,7 @@ impl Pacer {
                     b.extend_from_slice(body);
                     s.w.msg(&mut s.out, 6, 18, s.stream_id, ts, &b);
                 } else {
-                    if t.type_id == 9 {
-                        self.sent.insert(
-                            session::fingerprint(&body[..body.len().min(chunk::KEEP_MEDIA)], body.len()),
-                            Instant::now(),
-                        );
-                    }
+                    reference.sent(self.next, t.type_id, Instant::now());
                     s.w.msg(&mut s.out, if t.type_id == 9 { 6 } else { 4 }, t.type_id, s.stream_id, ts, body);
                 }
             }

@@ -1,226 +1,195 @@
 //! `play`: many subscribers of one stream, and what they and the server went through.
 use crate::args::Args;
 use crate::event_loop::Loop;
+use crate::flv;
 use crate::pacer::Pacer;
-use crate::report::Out;
-use crate::session::{Kind, Session, State, Url};
-use crate::{flv, proc};
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use crate::play_report;
+use crate::proc::{self, Sample};
+use crate::reference::Reference;
+use crate::session::{Kind, Reading, State, Url};
 use std::time::{Duration, Instant};
 
-pub fn play(a: &Args) -> Result<(), String> {
-    let url = Url::parse(a.url()?)?;
-    let n = a.num("n", 1.0)? as usize;
-    let ramp = Duration::from_secs_f64(a.num("ramp-ms", 20.0)? / 1e3);
-    let warm = Duration::from_secs_f64(a.num("warm", 3.0)?);
-    let secs = Duration::from_secs_f64(a.num("secs", 30.0)?);
-    let timeout = Duration::from_secs_f64(a.num("timeout", 15.0)?);
-    let slow = a.num("slow", 0.0)? as usize;
-    let slow_bps = (a.num("slow-kbps", 500.0)? * 1000.0) as u64;
-    let leave = a.has("leave");
-    let pids = a.pids()?;
-    let mut lp = Loop::new()?;
-    let mut pacer = None;
-    let mut first_sub = 0;
-    let none = HashMap::new();
-    if let Some(f) = a.opt.get("flv") {
-        let purl = Url::parse(a.opt.get("pub-url").map_or(a.url()?, |s| s.as_str()))?;
-        lp.add(Kind::Publish, &purl, 0)?;
-        pacer = Some(Pacer::new(flv::load(f)?));
-        first_sub = 1;
-        let t = Instant::now();
-        while t.elapsed() < Duration::from_secs(3) {
-            lp.turn(Duration::from_millis(1), &none)?;
-            let (p, s) = (pacer.as_mut().unwrap(), &mut lp.s[0]);
-            p.pump(s);
-            if let Some(e) = &s.error {
-                return Err(format!("publisher: {e}"));
-            }
-            lp.rearm(0);
-        }
+/// What the command line asked for.
+pub struct Plan {
+    pub url: Url,
+    pub kind: Kind,
+    pub n: usize,
+    pub ramp: Duration,
+    pub warm: Duration,
+    pub secs: Duration,
+    pub timeout: Duration,
+    pub slow: usize,
+    pub slow_bps: u64,
+    pub leave: bool,
+    pub pids: Vec<u32>,
+    /// Viewers that are checked; the others drain. Without it all are, if the clip is known.
+    pub check: Option<usize>,
+}
+
+/// The moment when counting began.
+pub struct Window {
+    pub at: Instant,
+    pub server: Sample,
+    pub own: Sample,
+    pub bytes: Vec<u64>,
+    pub frames: Vec<u64>,
+}
+
+/// What there is to report when all is over.
+pub struct Watched {
+    pub before: Sample,
+    pub window: Option<Window>,
+    pub peak_rss: u64,
+    pub first_sub: usize,
+}
+
+impl Plan {
+    fn parse(a: &Args) -> Result<Plan, String> {
+        let secs = |k: &str, d: f64, unit: f64| Ok::<_, String>(Duration::from_secs_f64(a.num(k, d)? / unit));
+        Ok(Plan {
+            url: Url::parse(a.url()?)?,
+            kind: if a.has("raw") { Kind::Raw } else { Kind::Play },
+            n: a.num("n", 1.0)? as usize,
+            ramp: secs("ramp-ms", 20.0, 1e3)?,
+            warm: secs("warm", 3.0, 1.0)?,
+            secs: secs("secs", 30.0, 1.0)?,
+            timeout: secs("timeout", 15.0, 1.0)?,
+            slow: a.num("slow", 0.0)? as usize,
+            slow_bps: (a.num("slow-kbps", 500.0)? * 1000.0) as u64,
+            leave: a.has("leave"),
+            pids: a.pids()?,
+            check: if a.has("check") { Some(a.num("check", 20.0)? as usize) } else { None },
+        })
     }
-    let before = proc::sample(&pids);
+
+    /// How the viewer of this number reads: those that are checked lie evenly among the others.
+    fn reading(&self, i: usize, clip_known: bool) -> Reading {
+        if self.is_slow(i) || !clip_known {
+            return Reading::Parse;
+        }
+        let Some(check) = self.check else { return Reading::Check };
+        let share = |i: usize| i * check.min(self.n) / self.n;
+        if share(i + 1) > share(i) { Reading::Check } else { Reading::Drain }
+    }
+
+    fn is_slow(&self, i: usize) -> bool {
+        i >= self.n - self.slow.min(self.n)
+    }
+}
+
+pub fn play(a: &Args) -> Result<(), String> {
+    let plan = Plan::parse(a)?;
+    let mut lp = Loop::new()?;
+    let mut publisher = None;
+    if let Some(f) = a.opt.get("flv") {
+        let url = Url::parse(a.opt.get("pub-url").map_or(a.url()?, |s| s.as_str()))?;
+        publisher = Some(begin_publishing(&mut lp, &url, f)?);
+    }
+    let watched = watch(&plan, &mut lp, publisher)?;
+    play_report::print(a, &plan, &lp, &watched)
+}
+
+fn begin_publishing(lp: &mut Loop, url: &Url, file: &str) -> Result<(Pacer, Reference), String> {
+    lp.add(Kind::Publish, url, 0, Reading::Parse)?;
+    let mut pacer = Pacer::new(flv::load(file)?);
+    let mut reference = Reference::new(&pacer.f);
+    let t = Instant::now();
+    while t.elapsed() < Duration::from_secs(3) {
+        lp.turn(Duration::from_millis(1), None)?;
+        pump(lp, &mut pacer, &mut reference)?;
+    }
+    Ok((pacer, reference))
+}
+
+fn pump(lp: &mut Loop, pacer: &mut Pacer, reference: &mut Reference) -> Result<(), String> {
+    pacer.pump(&mut lp.s[0], reference);
+    lp.rearm(0);
+    lp.s[0].error.as_ref().map_or(Ok(()), |e| Err(format!("publisher: {e}")))
+}
+
+fn watch(plan: &Plan, lp: &mut Loop, mut publisher: Option<(Pacer, Reference)>) -> Result<Watched, String> {
+    let first_sub = lp.s.len();
     let begin = Instant::now();
-    let mut opened = 0;
-    let mut win: Option<(Instant, proc::Sample, Vec<u64>, Vec<u64>)> = None;
-    let mut last_opened = begin;
-    let mut peak_rss = 0u64;
-    let mut last_tick = begin;
+    let mut w = Watched { before: proc::sample(&plan.pids), window: None, peak_rss: 0, first_sub };
+    let (mut opened, mut last_opened, mut last_tick, mut last_peak) = (0, begin, begin, begin);
     loop {
         let now = Instant::now();
-        while opened < n && now >= begin + ramp * opened as u32 {
-            let k = if opened >= n - slow.min(n) { slow_bps } else { 0 };
-            lp.add(Kind::Play, &url, k)?;
+        while opened < plan.n && now >= begin + plan.ramp * opened as u32 {
+            let slow = if plan.is_slow(opened) { plan.slow_bps } else { 0 };
+            lp.add(plan.kind, &plan.url, slow, plan.reading(opened, publisher.is_some()))?;
             opened += 1;
             last_opened = now;
         }
-        if opened == n && win.is_none() && now >= last_opened + warm {
-            win = Some((
-                Instant::now(),
-                proc::sample(&pids),
-                lp.s.iter().map(|s| s.n.bytes).collect(),
-                lp.s.iter().map(|s| s.n.video).collect(),
-            ));
-            for s in &mut lp.s {
-                s.latency.clear();
-                s.n.max_gap = Duration::ZERO;
-            }
+        if opened == plan.n && w.window.is_none() && now >= last_opened + plan.warm {
+            w.window = Some(open_window(plan, lp));
         }
-        if let Some((t, ..)) = &win {
-            if now >= *t + secs {
-                break;
-            }
-        }
-        if let Some(p) = &mut pacer {
-            p.pump(&mut lp.s[0]);
-            lp.rearm(0);
-            if let Some(e) = &lp.s[0].error {
-                return Err(format!("publisher: {e}"));
-            }
+        if w.window.as_ref().is_some_and(|window| now >= window.at + plan.secs) {
+            return Ok(w);
         }
         let mut wait = Duration::from_millis(20);
-        if opened < n {
-            wait = wait.min((begin + ramp * opened as u32).saturating_duration_since(now));
+        if opened < plan.n {
+            wait = wait.min((begin + plan.ramp * opened as u32).saturating_duration_since(now));
         }
-        if let Some(d) = pacer.as_ref().and_then(|p| p.due()) {
-            wait = wait.min(d.saturating_duration_since(now) + Duration::from_micros(900));
+        if let Some((pacer, reference)) = &mut publisher {
+            pump(lp, pacer, reference)?;
+            if let Some(due) = pacer.due() {
+                wait = wait.min(due.saturating_duration_since(now) + Duration::from_micros(900));
+            }
         }
-        let sent = pacer.as_ref().map_or(&none, |p| &p.sent);
-        lp.turn(wait, sent)?;
+        lp.turn(wait, publisher.as_ref().map(|(_, reference)| reference))?;
         if now.duration_since(last_tick) >= Duration::from_millis(20) {
             last_tick = now;
-            for i in first_sub..lp.s.len() {
-                if lp.s[i].paused {
-                    lp.s[i].paused = false;
-                    lp.rearm(i);
-                }
-                let s = &mut lp.s[i];
-                if s.state != State::Done && s.marks.first_key.is_none() && s.t0.elapsed() > timeout {
-                    let st = format!("no key frame within the timeout; state {:?} {}", s.state, s.status);
-                    s.fail(st);
-                    lp.rearm(i);
-                }
-            }
+            tick(plan, lp, first_sub);
         }
-        if leave {
-            for i in first_sub..lp.s.len() {
-                if lp.s[i].marks.first_key.is_some() && lp.s[i].state != State::Done {
-                    lp.drop_session(i);
-                }
-            }
-            if opened == n && lp.s[first_sub..].iter().all(|s| s.state == State::Done) {
-                break;
-            }
+        if plan.leave && let_go(lp, first_sub) && opened == plan.n {
+            return Ok(w);
         }
-        if !pids.is_empty() && now.duration_since(begin).as_millis() % 1000 < 20 {
-            peak_rss = peak_rss.max(proc::sample(&pids).rss_kib);
+        if !plan.pids.is_empty() && now.duration_since(last_peak) >= Duration::from_secs(1) {
+            last_peak = now;
+            w.peak_rss = w.peak_rss.max(proc::rss_kib(&plan.pids));
         }
     }
-    let end = Instant::now();
-    let after = proc::sample(&pids);
-    let subs = &lp.s[first_sub..];
-    let mut o = Out("{".into());
-    o.raw("n", n.to_string());
-    o.raw("live", subs.iter().filter(|s| s.state == State::Live).count().to_string());
-    o.raw("got_key", subs.iter().filter(|s| s.marks.first_key.is_some()).count().to_string());
-    o.raw("got_header", subs.iter().filter(|s| s.n.headers > 0).count().to_string());
-    o.raw("got_metadata", subs.iter().filter(|s| s.n.meta > 0).count().to_string());
-    let mut errs: BTreeMap<String, usize> = BTreeMap::new();
-    for s in subs {
-        if let Some(e) = &s.error {
-            *errs.entry(e.clone()).or_default() += 1;
+}
+
+fn open_window(plan: &Plan, lp: &mut Loop) -> Window {
+    for s in &mut lp.s {
+        s.latency.clear();
+        s.audio_latency.clear();
+        s.n.max_gap = Duration::ZERO;
+    }
+    Window {
+        at: Instant::now(),
+        server: proc::sample(&plan.pids),
+        own: proc::sample(&[std::process::id()]),
+        bytes: lp.s.iter().map(|s| s.n.bytes).collect(),
+        frames: lp.s.iter().map(|s| s.n.video).collect(),
+    }
+}
+
+/// What is looked at now and then: slow readers read on, who waits for too long gives up.
+fn tick(plan: &Plan, lp: &mut Loop, first_sub: usize) {
+    for i in first_sub..lp.s.len() {
+        lp.s[i].pong();
+        if lp.s[i].paused {
+            lp.s[i].paused = false;
+            lp.rearm(i);
+        }
+        let s = &mut lp.s[i];
+        let waits = s.kind == Kind::Play && s.state != State::Done && s.marks.first_key.is_none();
+        if waits && s.t0.elapsed() > plan.timeout {
+            let st = format!("no key frame within the timeout; state {:?} {}", s.state, s.status);
+            s.fail(st);
+            lp.rearm(i);
         }
     }
-    o.raw("errors", format!("{errs:?}"));
-    let ms = |f: &dyn Fn(&Session) -> Option<Duration>| -> Vec<f64> {
-        subs.iter().filter_map(f).map(|d| d.as_secs_f64() * 1e3).collect()
-    };
-    o.dist("tcp_ms", ms(&|s| s.marks.tcp));
-    o.dist("handshake_ms", ms(&|s| s.marks.shake));
-    o.dist("connected_ms", ms(&|s| s.marks.connected));
-    o.dist("play_start_ms", ms(&|s| s.marks.started));
-    o.dist("play_answer_ms", ms(&|s| Some(s.marks.started?.saturating_sub(s.marks.asked_at?))));
-    o.dist("first_video_ms", ms(&|s| s.marks.first_video));
-    o.dist("first_key_ms", ms(&|s| s.marks.first_key));
-    o.dist("first_audio_ms", ms(&|s| s.marks.first_audio));
-    if let Some((t, s0, b0, v0)) = &win {
-        let el = end.duration_since(*t).as_secs_f64();
-        let live = subs.iter().filter(|s| s.state == State::Live).count().max(1) as f64;
-        let base = |v: &Vec<u64>, i: usize| v.get(i).copied().unwrap_or(0);
-        let db: u64 = lp.s.iter().enumerate().skip(first_sub).map(|(i, s)| s.n.bytes - base(b0, i)).sum();
-        o.num("window_s", el);
-        o.num("kbit_s_per_sub", db as f64 * 8.0 / 1e3 / el / live);
-        o.dist(
-            "video_fps",
-            lp.s.iter()
-                .enumerate()
-                .skip(first_sub)
-                .map(|(i, s)| (s.n.video - base(v0, i)) as f64 / el)
-                .collect(),
-        );
-        o.dist("max_gap_ms", ms(&|s| s.n.last_video.map(|_| s.n.max_gap)));
-        o.dist(
-            "media_ahead_ms",
-            subs.iter()
-                .filter_map(|s| {
-                    let k = s.t0 + s.marks.first_key?;
-                    let wall = s.n.last_video?.duration_since(k).as_secs_f64() * 1e3;
-                    Some(s.n.last_ts.wrapping_sub(s.n.first_ts?) as i32 as f64 - wall)
-                })
-                .collect(),
-        );
-        o.raw("ts_backwards", subs.iter().map(|s| s.n.backwards).sum::<u64>().to_string());
-        let mut lat: Vec<f64> = subs
-            .iter()
-            .filter(|s| s.slow_bps == 0)
-            .flat_map(|s| s.latency.iter().map(|x| *x as f64 / 1e3))
-            .collect();
-        if !lat.is_empty() {
-            lat.shrink_to_fit();
-            o.dist("latency_ms", lat);
-        }
-        if !pids.is_empty() {
-            let cpu = after.cpu_s - s0.cpu_s;
-            o.num("server_cpu_s", cpu);
-            o.num("server_cpu_percent", cpu / el * 100.0);
-            o.num("cpu_s_per_sub_minute", cpu / el * 60.0 / live);
-            o.num("server_run_s", after.run_s - s0.run_s);
-            o.raw(
-                "run_ms_per_sub_minute",
-                format!("{:.4}", (after.run_s - s0.run_s) / el * 60.0 / live * 1e3),
-            );
-            o.raw("rss_kib_before", before.rss_kib.to_string());
-            o.raw("rss_kib_start", s0.rss_kib.to_string());
-            o.raw("rss_kib_end", after.rss_kib.to_string());
-            o.raw("rss_kib_peak", peak_rss.max(after.rss_kib).to_string());
-            o.raw("pss_kib_before", before.pss_kib.to_string());
-            o.raw("pss_kib_end", after.pss_kib.to_string());
-            o.num("rss_kib_per_sub", (after.rss_kib as f64 - before.rss_kib as f64) / live);
-            o.raw("threads", after.threads.to_string());
+}
+
+/// Closes the viewers that have their key frame; tells whether none is left.
+fn let_go(lp: &mut Loop, first_sub: usize) -> bool {
+    for i in first_sub..lp.s.len() {
+        if lp.s[i].marks.first_key.is_some() && lp.s[i].state != State::Done {
+            lp.drop_session(i);
         }
     }
-    let me = proc::sample(&[std::process::id()]);
-    o.num("own_cpu_s", me.cpu_s);
-    o.0.push('}');
-    println!("{}", o.0);
-    if a.has("each") {
-        for (i, s) in subs.iter().enumerate() {
-            println!(
-                "sub {i}: bytes {} video {} keys {} audio {} key {:?} {}",
-                s.n.bytes,
-                s.n.video,
-                s.n.keys,
-                s.n.audio,
-                s.marks.first_key,
-                s.error.as_deref().unwrap_or("")
-            );
-        }
-    }
-    if let Some(f) = a.opt.get("json") {
-        let mut w =
-            std::fs::OpenOptions::new().create(true).append(true).open(f).map_err(|e| e.to_string())?;
-        writeln!(w, "{}", o.0).map_err(|e| e.to_string())?;
-    }
-    Ok(())
+    lp.s[first_sub..].iter().all(|s| s.state == State::Done)
 }

@@ -4,8 +4,9 @@ use std::fs;
 
 #[derive(Default, Clone, Copy, Debug)]
 pub struct Sample {
-    pub cpu_s: f64, // utime + stime, in clock ticks (10 ms steps)
-    pub run_s: f64, // the scheduler's own count for the threads alive now (ns steps)
+    pub cpu_s: f64,  // utime + stime, in clock ticks (10 ms steps)
+    pub run_s: f64,  // the scheduler's own count for the threads alive now (ns steps)
+    pub writes: u64, // write calls, as the kernel counts them (/proc/PID/io syscw)
     pub rss_kib: u64,
     pub pss_kib: u64,
     pub threads: u64,
@@ -60,6 +61,11 @@ pub fn tree(roots: &[u32]) -> Vec<u32> {
     out
 }
 
+/// Resident memory only, which is cheap to look at often.
+pub fn rss_kib(roots: &[u32]) -> u64 {
+    tree(roots).iter().map(|p| field(*p, "status", "VmRSS:")).sum()
+}
+
 pub fn sample(roots: &[u32]) -> Sample {
     let tck = crate::sys::clk_tck();
     let mut s = Sample::default();
@@ -77,6 +83,7 @@ pub fn sample(roots: &[u32]) -> Sample {
                 }
             }
             s.procs += 1;
+            s.writes += field(p, "io", "syscw:");
             s.rss_kib += field(p, "status", "VmRSS:");
             s.pss_kib += field(p, "smaps_rollup", "Pss:");
         }

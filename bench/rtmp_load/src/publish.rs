@@ -3,21 +3,22 @@ use crate::args::Args;
 use crate::event_loop::Loop;
 use crate::flv;
 use crate::pacer::Pacer;
-use crate::report::Out;
-use crate::session::{Kind, State, Url};
-use std::collections::{BTreeMap, HashMap};
+use crate::reference::Reference;
+use crate::report::{self, Out};
+use crate::session::{Kind, Reading, State, Url};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub fn publish(a: &Args) -> Result<(), String> {
     let url = Url::parse(a.url()?)?;
     let mut lp = Loop::new()?;
-    lp.add(Kind::Publish, &url, 0)?;
+    lp.add(Kind::Publish, &url, 0, Reading::Parse)?;
     let mut p = Pacer::new(flv::load(a.opt.get("flv").ok_or("--flv FILE")?)?);
     let end = Instant::now() + Duration::from_secs_f64(a.num("secs", 1e9)?.min(1e9));
-    let none = HashMap::new();
+    let mut reference = Reference::new(&p.f);
     let mut told = false;
     while Instant::now() < end {
-        p.pump(&mut lp.s[0]);
+        p.pump(&mut lp.s[0], &mut reference);
         lp.rearm(0);
         let s = &lp.s[0];
         if let Some(e) = &s.error {
@@ -33,7 +34,7 @@ pub fn publish(a: &Args) -> Result<(), String> {
         let w = p.due().map_or(Duration::from_millis(20), |d| {
             d.saturating_duration_since(Instant::now()) + Duration::from_micros(900)
         });
-        lp.turn(w.min(Duration::from_millis(20)), &none)?;
+        lp.turn(w.min(Duration::from_millis(20)), None)?;
     }
     Ok(())
 }
@@ -42,7 +43,6 @@ pub fn publish(a: &Args) -> Result<(), String> {
 pub fn pubtime(a: &Args) -> Result<(), String> {
     let count = a.num("count", 50.0)? as usize;
     let gap = Duration::from_secs_f64(a.num("gap-ms", 50.0)? / 1e3);
-    let none = HashMap::new();
     let (mut total, mut answer, mut conn, mut ended, mut bad) =
         (vec![], vec![], vec![], vec![], BTreeMap::<String, usize>::new());
     let limit = Duration::from_secs_f64(a.num("timeout", 20.0)?);
@@ -53,11 +53,11 @@ pub fn pubtime(a: &Args) -> Result<(), String> {
         let mut lp = Loop::new()?;
         for i in &round {
             let url = Url::parse(&a.url()?.replace("{i}", &i.to_string()))?;
-            lp.add(Kind::Publish, &url, 0)?;
+            lp.add(Kind::Publish, &url, 0, Reading::Parse)?;
         }
         let t = Instant::now();
         while lp.s.iter().any(|s| s.state != State::Live && s.state != State::Done) && t.elapsed() < limit {
-            lp.turn(Duration::from_millis(1), &none)?;
+            lp.turn(Duration::from_millis(1), None)?;
         }
         for i in 0..lp.s.len() {
             let s = &lp.s[i];
@@ -82,7 +82,7 @@ pub fn pubtime(a: &Args) -> Result<(), String> {
     o.dist("publish_answer_ms", answer);
     o.dist("total_ms", total);
     o.dist("refused_after_ms", ended);
-    o.raw("errors", format!("{bad:?}"));
+    o.raw("errors", report::counts(&bad));
     o.0.push('}');
     println!("{}", o.0);
     Ok(())

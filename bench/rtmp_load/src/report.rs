@@ -8,6 +8,16 @@ pub fn q(v: &mut [f64], p: f64) -> f64 {
     v[((v.len() - 1) as f64 * p).round() as usize]
 }
 
+/// Texts and how often each came, as a JSON object.
+pub fn counts(texts: &std::collections::BTreeMap<String, usize>) -> String {
+    let one = |(text, n): (&String, &usize)| {
+        let text: String =
+            text.chars().map(|c| if c.is_control() || matches!(c, '"' | '\\') { '\'' } else { c }).collect();
+        format!("\"{text}\":{n}")
+    };
+    format!("{{{}}}", texts.iter().map(one).collect::<Vec<_>>().join(","))
+}
+
 pub struct Out(pub String);
 impl Out {
     pub fn raw(&mut self, k: &str, v: String) {

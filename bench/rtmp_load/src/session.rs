@@ -1,8 +1,8 @@
 //! One RTMP client connection (player or publisher), driven by the event loop in main.
 use crate::amf::{self, Val};
 use crate::chunk::{Msg, Reader, Writer};
+use crate::reference::{Place, Reference};
 use crate::sys;
-use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,15 @@ use std::time::{Duration, Instant};
 pub enum Kind {
     Play,
     Publish,
+    Raw, // whatever comes is thrown away: the floor program's viewers
+}
+
+/// How a viewer reads.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Reading {
+    Parse, // every message is looked at
+    Check, // and each frame must be the next of the clip
+    Drain, // up to the first key frame as Parse, then bytes are counted and thrown away
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -105,8 +114,14 @@ pub struct Session {
     pub slow_bps: u64, // 0 = read as fast as possible
     pub budget: f64,
     pub last_fill: Instant,
-    pub latency: Vec<u32>, // microseconds
+    pub latency: Vec<u32>, // of video, microseconds
+    pub audio_latency: Vec<u32>,
     pub paused: bool,
+    pub reading: Reading,
+    pub video: Place,
+    pub audio: Place,
+    pub wrong_headers: u64,
+    ponged: Instant,
 }
 
 const SHAKE: usize = 1536;
@@ -121,7 +136,7 @@ fn quick(fd: RawFd) {
 }
 
 impl Session {
-    pub fn open(kind: Kind, url: &Url, slow_bps: u64) -> Result<Session, String> {
+    pub fn open(kind: Kind, url: &Url, slow_bps: u64, reading: Reading) -> Result<Session, String> {
         let t0 = Instant::now();
         let rcv = if slow_bps > 0 { Some(32 * 1024) } else { None };
         let fd = sys::tcp_connect(&url.addr, rcv).map_err(|e| e.to_string())?;
@@ -138,7 +153,7 @@ impl Session {
             out: Vec::new(),
             out_pos: 0,
             w: Writer::new(),
-            r: Reader::new(),
+            r: if reading == Reading::Check { Reader::hashing() } else { Reader::new() },
             shake: 0,
             stream_id: 1,
             ack_window: 0,
@@ -147,7 +162,13 @@ impl Session {
             budget: 0.0,
             last_fill: t0,
             latency: Vec::new(),
+            audio_latency: Vec::new(),
             paused: false,
+            reading,
+            video: Place::default(),
+            audio: Place::default(),
+            wrong_headers: 0,
+            ponged: t0,
         })
     }
 
@@ -174,6 +195,10 @@ impl Session {
             }
             self.marks.tcp = Some(self.t0.elapsed());
             quick(self.fd);
+            if self.kind == Kind::Raw {
+                self.state = State::Live;
+                return;
+            }
             self.state = State::Shake;
             self.out.push(3);
             self.out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0]); // time, version 0: the simple handshake
@@ -199,7 +224,7 @@ impl Session {
     }
 
     /// Reads what there is (one buffer, or the slow reader's allowance).
-    pub fn on_readable(&mut self, buf: &mut [u8], sent: &HashMap<u64, Instant>) {
+    pub fn on_readable(&mut self, buf: &mut [u8], reference: Option<&Reference>) {
         let mut allow = buf.len();
         if self.slow_bps > 0 && self.state == State::Live {
             let now = Instant::now();
@@ -212,8 +237,10 @@ impl Session {
                 return;
             }
         }
+        let drain = self.draining();
         quick(self.fd);
-        let got = sys::read_fd(self.fd, &mut buf[..allow]);
+        let got =
+            if drain { sys::drain_fd(self.fd, 1 << 20) } else { sys::read_fd(self.fd, &mut buf[..allow]) };
         quick(self.fd);
         match got {
             Ok(Some(0)) => {
@@ -223,7 +250,9 @@ impl Session {
             Ok(Some(n)) => {
                 self.budget -= n as f64;
                 self.n.bytes += n as u64;
-                self.take(&buf[..n], sent);
+                if !drain {
+                    self.take(&buf[..n], reference);
+                }
                 if self.ack_window > 0 && self.n.bytes - self.acked >= self.ack_window / 2 {
                     self.acked = self.n.bytes;
                     let v = (self.n.bytes as u32).to_be_bytes();
@@ -236,7 +265,21 @@ impl Session {
         }
     }
 
-    fn take(&mut self, mut b: &[u8], sent: &HashMap<u64, Instant>) {
+    /// Whether this viewer only counts bytes by now.
+    pub fn draining(&self) -> bool {
+        self.kind == Kind::Raw || self.reading == Reading::Drain && self.marks.first_key.is_some()
+    }
+
+    /// A viewer that does not read cannot see a server's pings: it answers now and then without having been asked.
+    pub fn pong(&mut self) {
+        if self.kind == Kind::Play && self.draining() && self.ponged.elapsed() > Duration::from_secs(10) {
+            self.ponged = Instant::now();
+            self.w.msg(&mut self.out, 2, 4, 0, 0, &[0, 7, 0, 0, 0, 0]);
+            self.flush();
+        }
+    }
+
+    fn take(&mut self, mut b: &[u8], reference: Option<&Reference>) {
         if self.state == State::Shake {
             // S0 S1 S2; S1 is echoed as C2 (its content does not matter to a simple client)
             let need = 1 + 2 * SHAKE;
@@ -263,7 +306,7 @@ impl Session {
             return;
         }
         let mut r = std::mem::replace(&mut self.r, Reader::new());
-        let res = r.feed(b, &mut |m| self.on_msg(m, sent));
+        let res = r.feed(b, &mut |m| self.on_msg(m, reference));
         self.r = r;
         if let Err(e) = res {
             self.fail(e);
@@ -310,7 +353,7 @@ impl Session {
         });
     }
 
-    fn on_msg(&mut self, m: Msg, sent: &HashMap<u64, Instant>) -> Result<(), String> {
+    fn on_msg(&mut self, m: Msg, reference: Option<&Reference>) -> Result<(), String> {
         match m.type_id {
             4 if m.head.len() >= 6 && m.head[1] == 6 => {
                 let mut b = vec![0, 7];
@@ -322,11 +365,18 @@ impl Session {
             }
             8 => {
                 self.n.audio += 1;
+                if let (Reading::Check, Some(r)) = (self.reading, reference) {
+                    if crate::reference::is_header(8, m.head) {
+                        self.wrong_headers += u64::from(!r.has_header(m.hash));
+                    } else if let Some(t) = self.audio.next(&r.audio, m.hash, m.ts) {
+                        self.audio_latency.push(micros(t));
+                    }
+                }
                 if self.marks.first_audio.is_none() {
                     self.marks.first_audio = Some(self.t0.elapsed());
                 }
             }
-            9 => self.on_video(&m, sent),
+            9 => self.on_video(&m, reference),
             15 | 18 => self.n.meta += 1,
             20 | 17 => {
                 let h = if m.type_id == 17 && m.head.first() == Some(&0) { &m.head[1..] } else { m.head };
@@ -337,7 +387,7 @@ impl Session {
         Ok(())
     }
 
-    fn on_video(&mut self, m: &Msg, sent: &HashMap<u64, Instant>) {
+    fn on_video(&mut self, m: &Msg, reference: Option<&Reference>) {
         let Some(b0) = m.head.first() else { return };
         let enhanced = b0 & 0x80 != 0;
         let frame = (b0 >> 4) & 7;
@@ -355,6 +405,9 @@ impl Session {
         }
         if header {
             self.n.headers += 1;
+            if let (Reading::Check, Some(r)) = (self.reading, reference) {
+                self.wrong_headers += u64::from(!r.has_header(m.hash));
+            }
         }
         if header || !coded {
             return;
@@ -379,9 +432,9 @@ impl Session {
             }
             self.n.last_video = Some(now);
         }
-        if !sent.is_empty() {
-            if let Some(t) = sent.get(&fingerprint(m.head, m.len)) {
-                self.latency.push(now.duration_since(*t).as_micros().min(u32::MAX as u128) as u32);
+        if let (Reading::Check, Some(r)) = (self.reading, reference) {
+            if let Some(t) = self.video.next(&r.video, m.hash, m.ts) {
+                self.latency.push(micros(t));
             }
         }
     }
@@ -467,11 +520,6 @@ impl Session {
     }
 }
 
-/// Identity of a video message from its first bytes and length (FNV-1a).
-pub fn fingerprint(head: &[u8], len: usize) -> u64 {
-    let mut h = 0xcbf2_9ce4_8422_2325u64;
-    for b in head.iter().take(crate::chunk::KEEP_MEDIA) {
-        h = (h ^ *b as u64).wrapping_mul(0x100_0000_01b3);
-    }
-    (h ^ len as u64).wrapping_mul(0x100_0000_01b3)
+fn micros(since: Instant) -> u32 {
+    since.elapsed().as_micros().min(u32::MAX as u128) as u32
 }

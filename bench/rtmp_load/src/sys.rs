@@ -24,6 +24,8 @@ const TCP_NODELAY: i32 = 1;
 const TCP_QUICKACK: i32 = 12;
 const RLIMIT_NOFILE: i32 = 7;
 const SC_CLK_TCK: i32 = 2;
+const MSG_TRUNC: i32 = 0x20;
+const MSG_DONTWAIT: i32 = 0x40;
 
 #[repr(C)]
 #[cfg_attr(target_arch = "x86_64", repr(packed))]
@@ -49,6 +51,7 @@ unsafe extern "C" {
     fn setsockopt(fd: i32, level: i32, name: i32, val: *const i32, len: u32) -> i32;
     fn read(fd: i32, buf: *mut u8, n: usize) -> isize;
     fn write(fd: i32, buf: *const u8, n: usize) -> isize;
+    fn recv(fd: i32, buf: *mut u8, n: usize, flags: i32) -> isize;
     fn close(fd: i32) -> i32;
     fn getrlimit(res: i32, lim: *mut RLimit) -> i32;
     fn setrlimit(res: i32, lim: *const RLimit) -> i32;
@@ -142,6 +145,10 @@ pub fn so_error(fd: RawFd) -> i32 {
 pub fn read_fd(fd: RawFd, buf: &mut [u8]) -> io::Result<Option<usize>> {
     let n = unsafe { read(fd, buf.as_mut_ptr(), buf.len()) };
     wrap(n)
+}
+/// Throws away up to `n` bytes of a TCP socket without copying them (tcp(7), MSG_TRUNC); tells how many.
+pub fn drain_fd(fd: RawFd, n: usize) -> io::Result<Option<usize>> {
+    wrap(unsafe { recv(fd, std::ptr::null_mut(), n, MSG_TRUNC | MSG_DONTWAIT) })
 }
 pub fn write_fd(fd: RawFd, buf: &[u8]) -> io::Result<Option<usize>> {
     let n = unsafe { write(fd, buf.as_ptr(), buf.len()) };
