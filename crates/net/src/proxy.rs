@@ -177,9 +177,13 @@ impl FromStr for Network {
             }
             Some(_) => return Err(bad()),
         };
-        // Addresses are compared in their own family (`Networks::contains`), so networks must stand in it too.
-        match (ip.to_canonical(), u8::checked_sub(prefix, V4_MAPPED_BITS)) {
-            (v4 @ IpAddr::V4(_), Some(rest)) if ip.is_ipv6() => Ok(Self { ip: v4, prefix: rest }),
+        // Addresses are compared in their own family (`Networks::contains`), so networks must stand in it too. One that
+        // begins before the mapped address would lie in both.
+        match ip.to_canonical() {
+            v4 @ IpAddr::V4(_) if ip.is_ipv6() => {
+                let prefix = prefix.checked_sub(V4_MAPPED_BITS).ok_or_else(bad)?;
+                Ok(Self { ip: v4, prefix })
+            }
             _ => Ok(Self { ip, prefix }),
         }
     }
@@ -267,7 +271,9 @@ mod tests {
             mapped.contains("192.0.2.7".parse().unwrap()) && !mapped.contains("192.0.3.7".parse().unwrap())
         );
         assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("1.2.3.4".parse().unwrap()));
-        for nonsense in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/+8", "10.0.0.0/", "host"] {
+        for nonsense in
+            ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/+8", "10.0.0.0/", "host", "::ffff:10.0.0.1/0"]
+        {
             assert!(nonsense.parse::<Network>().is_err(), "{nonsense:?}");
         }
     }
