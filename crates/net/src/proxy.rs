@@ -181,7 +181,7 @@ impl FromStr for Network {
         // begins before the mapped address would lie in both.
         match ip.to_canonical() {
             v4 @ IpAddr::V4(_) if ip.is_ipv6() => {
-                let prefix = prefix.checked_sub(V4_MAPPED_BITS).ok_or_else(bad)?;
+                let prefix = u8::checked_sub(prefix, V4_MAPPED_BITS).ok_or_else(bad)?;
                 Ok(Self { ip: v4, prefix })
             }
             _ => Ok(Self { ip, prefix }),
