@@ -21,7 +21,8 @@ pub struct HubConfig {
     pub resume: Duration,
     /// A publisher that sent nothing for this long may be replaced under [`crate::Takeover::Stale`].
     pub stale: Duration,
-    /// A group of pictures over this size is not kept for late joiners.
+    /// A group of pictures over this size is not kept for late joiners. Each frame counts with what it takes to hold
+    /// it, too.
     pub cache_bytes: usize,
     /// A group of pictures longer than this, in media time, is not kept for late joiners.
     pub cache: Duration,

@@ -31,7 +31,7 @@ pub(crate) enum FromPublisher {
 impl FromPublisher {
     fn bytes(&self) -> usize {
         match self {
-            Self::Frames(_, frames) => frames.iter().map(Frame::held_bytes).sum(),
+            Self::Frames(_, frames) => frames.iter().map(Frame::charged_bytes).sum(),
             Self::Track(..) | Self::Finish(..) => 0,
         }
     }
@@ -192,3 +192,25 @@ impl Inbox {
 /// A command came in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StillWanted;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jackfield_media::{FrameClass, MediaTime, TrackId, TrackKind};
+
+    #[test]
+    fn frames_without_a_byte_are_charged_too() {
+        let frame = Frame {
+            track: TrackId::AUDIO,
+            kind: TrackKind::Audio,
+            class: FrameClass::Signal,
+            dts: MediaTime::from_ms(0),
+            pts: MediaTime::from_ms(0),
+            offset_nanos: 0,
+            payload: bytes::Bytes::new(),
+            origin: None,
+        };
+        let frames = FromPublisher::Frames(Epoch(1), vec![frame; 1000]);
+        assert!(frames.bytes() >= 1000 * size_of::<Frame>());
+    }
+}

@@ -84,6 +84,15 @@ impl Frame {
         }
     }
 
+    /// What a list of frames is charged for this one, so that its bound holds for frames of any size: its bytes, and
+    /// what it takes to hold it.
+    #[must_use]
+    pub fn charged_bytes(&self) -> usize {
+        /// The frame itself, its place in the list, and the allocations behind both.
+        const OVERHEAD_BYTES: usize = 256;
+        self.held_bytes() + OVERHEAD_BYTES
+    }
+
     /// Whether decoding of a video track can start here.
     #[must_use]
     pub fn is_keyframe(&self) -> bool {

@@ -8,9 +8,6 @@ use jackfield_hub::Publisher;
 use jackfield_media::{Frame, FrameClass, Track, TrackId, TrackKind};
 use std::time::Duration;
 
-/// What holding a frame costs beside its bytes.
-const OVERHEAD_BYTES: usize = 256;
-
 /// A message of a publisher.
 #[derive(Debug)]
 pub(crate) enum Media {
@@ -55,7 +52,7 @@ impl Batch {
             }
         }
         for frame in self.frames.iter().skip(first) {
-            self.bytes += frame.held_bytes() + OVERHEAD_BYTES;
+            self.bytes += frame.charged_bytes();
             if frame.is_keyframe() && *self.lead.get_or_insert(frame.track) == frame.track {
                 self.keyframes += 1;
             }

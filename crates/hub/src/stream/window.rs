@@ -112,14 +112,14 @@ impl Window {
         if matches!(frame.class, FrameClass::Config | FrameClass::TrackMetadata) {
             self.remember(&frame, track.as_ref(), config);
         }
-        let (bytes, now_ms) = (frame.held_bytes(), frame.dts.as_ms());
+        let (bytes, now_ms) = (frame.charged_bytes(), frame.dts.as_ms());
         if part(&frame) != Part::Rest {
             self.message = self.end();
         }
         if self.follow(&frame) == Entry::Yes {
             // With others in one message it may not be the message's first frame; that one has the body.
             let bytes =
-                self.shipments.range(self.index(self.message)..).map(|begun| begun.frame.held_bytes());
+                self.shipments.range(self.index(self.message)..).map(|begun| begun.frame.charged_bytes());
             self.group = Some(Group { start: self.message, start_ms: now_ms, bytes: bytes.sum() });
         }
         self.shipments.push_back(Shipment::new(frame, track));

@@ -142,7 +142,7 @@ async fn sound_starts_alone_where_pictures_have_stopped() {
 #[tokio::test(start_paused = true)]
 async fn a_group_that_outgrew_the_cache_is_not_given() {
     for limits in [
-        HubConfig { cache_bytes: 250, ..HubConfig::default() },
+        HubConfig { cache_bytes: 1000, ..HubConfig::default() },
         HubConfig { cache: Duration::from_millis(100), ..HubConfig::default() },
     ] {
         let kit = Kit::new(limits);
@@ -158,6 +158,16 @@ async fn a_group_that_outgrew_the_cache_is_not_given() {
         assert_eq!(viewer.take(), ["V1240"]);
         assert_eq!(kit.hub.streams()[0].counters.uncached_groups, 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_very_small_frames_counts_with_what_it_takes_to_hold_them() {
+    let kit = Kit::new(HubConfig { cache_bytes: 100_000, ..HubConfig::default() });
+    let publisher = kit.publish(&key()).await;
+    send(&publisher, vec![keyframe(0)]).await;
+    // 10 kB of pictures.
+    send(&publisher, (0..1000).map(picture).collect()).await;
+    assert_eq!(kit.hub.streams()[0].counters.uncached_groups, 1);
 }
 
 #[tokio::test(start_paused = true)]
