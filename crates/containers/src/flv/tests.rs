@@ -144,6 +144,17 @@ fn a_malformed_configuration_leaves_the_codecs_name() {
 }
 
 #[test]
+fn a_publisher_cannot_make_us_remember_long_configurations() {
+    let mut unpacker = Unpacker::default();
+    let body = Bytes::from([&[0x17, 0, 0, 0, 0][..], &[1; 100_000]].concat());
+    let (frame, track) = unpacker.unpack(TrackKind::Video, 0, body.clone()).unwrap().next().unwrap();
+    assert_eq!((frame.class, frame.payload.len()), (FrameClass::Config, 100_000));
+    let track = track.unwrap();
+    assert_eq!((track.codec, track.config.len()), (Codec::H264, 0));
+    assert!(unpacker.unpack(TrackKind::Video, 0, body).unwrap().next().unwrap().1.is_none());
+}
+
+#[test]
 fn a_publisher_cannot_make_us_remember_many_tracks() {
     let mut unpacker = Unpacker::default();
     let told = (0..=255u8).filter(|n| {

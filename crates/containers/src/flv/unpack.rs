@@ -12,6 +12,9 @@ use jackfield_media::{
 /// Tracks of one publisher that are told apart. More than that pass through without being described:
 /// a bound on what a publisher can make us remember.
 const MAX_TRACKS: usize = 64;
+/// The longest configuration that is kept with its track and looked into. Real ones have some kilobytes at most. Bounds
+/// what a publisher can make us remember; the message itself is passed on, however long.
+const MAX_CONFIG_BYTES: usize = 64 << 10;
 
 /// Takes the message bodies of one publish session apart.
 #[derive(Debug, Default)]
@@ -102,13 +105,14 @@ impl Unpacker {
 
     /// What a configuration tells that differs from the former one.
     fn configured(former: Option<&Track>, share: &Share, frame: &Frame) -> Option<Track> {
-        let is_same = |former: &Track| former.codec == share.codec && former.config == frame.payload;
+        let config = if frame.payload.len() > MAX_CONFIG_BYTES { &[] } else { &frame.payload[..] };
+        let is_same = |former: &Track| former.codec == share.codec && former.config == config;
         if former.is_some_and(is_same) {
             return None;
         }
         let mut track = bare(share, frame);
         // A copy, so that a few bytes of configuration do not hold a whole read buffer for the session.
-        track.config = Bytes::copy_from_slice(&frame.payload);
+        track.config = Bytes::copy_from_slice(config);
         codec::describe(&mut track);
         Some(track)
     }
