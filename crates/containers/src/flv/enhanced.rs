@@ -29,6 +29,9 @@ const MANY_TRACKS_MANY_CODECS: u8 = 2;
 /// Shares of one message. A track's number has 8 bits, so more are no tracks; bounds what a message of
 /// tiny shares can make us hold.
 const MAX_SHARES: usize = 256;
+/// Modifiers of one message that are read over; one with more is passed on unread. Bounds the work of all who read its
+/// head again.
+const MAX_MODIFIERS: usize = 64;
 /// How the pairs of a video track's metadata begin when they tell its colours: an AMF0 string.
 const COLOR_INFO: &[u8] = b"\x02\x00\x09colorInfo";
 
@@ -47,7 +50,10 @@ impl Modified {
         let mut rest = body.get(1..)?;
         let mut packet_type = first & 0x0f;
         let mut offset_nanos = 0;
-        while packet_type == MOD_EX {
+        for _ in 0..MAX_MODIFIERS {
+            if packet_type != MOD_EX {
+                break;
+            }
             // A size less one, in 8 or 16 bits; the modifier; then its type and the next packet type.
             let (&short, after) = rest.split_first()?;
             let (size, after) = if short == u8::MAX {
@@ -75,6 +81,9 @@ impl Modified {
         let Self { packet_type, offset_nanos, at } = self;
         let mut several =
             Several { kind, class, packet_type, offset_nanos, four_cc: None, sized: Sized::No, at };
+        if packet_type == MOD_EX {
+            return Some(Message::Sole(Share::signal(at, body)));
+        }
         if packet_type != multitrack(kind) {
             return several.only(Numbered::No, body);
         }

@@ -1,6 +1,6 @@
 //! How a message body is framed, for those who pass bodies on: what a reader must know to read it.
 
-use super::enhanced::{MOD_EX, Modified, multitrack};
+use super::enhanced::{MOD_EX, Modified, Several, multitrack};
 use super::head::Message;
 use super::{audio, video};
 use jackfield_media::{Codec, TrackKind};
@@ -14,7 +14,13 @@ pub enum Form {
     FourCc,
     /// How several tracks share a message stream.
     Multitrack,
+    /// The same, of more tracks in this one message than are looked at: [`Framing::shares`] has the first of them.
+    Crowd,
 }
+
+/// Tracks of one message that are looked at. Whoever packs frames anew reads the body for each of them: bounds that work
+/// for messages of hundreds of tiny shares. No encoder sends so many tracks in one message.
+const MAX_LOOKED_AT: usize = 16;
 
 /// Whether the head has modifiers (ModEx) before its packet type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +44,7 @@ pub struct Framing<'a> {
 
 impl<'a> Framing<'a> {
     /// Reads the head of an audio or video message. `None` for data, and for bodies that
-    /// [`Unpacker::unpack`](super::Unpacker::unpack) takes for malformed.
+    /// [`Unpacker::unpack`](super::Unpacker::unpack) takes for malformed, as far as they are looked at.
     #[must_use]
     pub fn read(kind: TrackKind, body: &'a [u8]) -> Option<Self> {
         let &first = body.first()?;
@@ -48,14 +54,19 @@ impl<'a> Framing<'a> {
             TrackKind::Data => return None,
         };
         let message = Message::read(kind, body).ok()?;
-        if let Message::Several(several) = &message {
-            several.check(body).ok()?;
-        }
+        let is_crowd = match &message {
+            Message::Sole(_) => false,
+            Message::Several(several) => is_crowd(several, body)?,
+        };
         if !is_enhanced {
             return Some(Self { form: Form::Classic, modifiers: Modifiers::None, body, message });
         }
         let announced = Modified::read(first, body)?.packet_type;
-        let form = if announced == multitrack(kind) { Form::Multitrack } else { Form::FourCc };
+        let form = match announced == multitrack(kind) {
+            true if is_crowd => Form::Crowd,
+            true => Form::Multitrack,
+            false => Form::FourCc,
+        };
         let modifiers = if first & 0x0f == MOD_EX { Modifiers::Some } else { Modifiers::None };
         Some(Self { form, modifiers, body, message })
     }
@@ -73,9 +84,22 @@ impl<'a> Framing<'a> {
             at = next;
             Some(share)
         };
-        let filled = std::iter::from_fn(next).filter(|share| !share.payload.is_empty());
+        let filled = std::iter::from_fn(next).take(MAX_LOOKED_AT).filter(|share| !share.payload.is_empty());
         sole.into_iter().chain(filled.map(|share| (share.codec, share.number.unwrap_or(0))))
     }
+}
+
+/// Whether there are more shares than are looked at. `None` if one of these is malformed.
+fn is_crowd(several: &Several, body: &[u8]) -> Option<bool> {
+    let (mut at, mut count) = (several.at, 0);
+    while at < body.len() || count == 0 {
+        if count == MAX_LOOKED_AT {
+            return Some(true);
+        }
+        (_, at) = several.next(at, body)?;
+        count += 1;
+    }
+    Some(false)
 }
 
 #[cfg(test)]
@@ -112,6 +136,16 @@ mod tests {
         check(TrackKind::Audio, b"\xaf\x01abc", Classic, None, &[(Codec::Aac, 0)]);
         check(TrackKind::Audio, b"\x91Opusabc", FourCc, None, &[(Codec::Opus, 0)]);
         check(TrackKind::Audio, b"\x95\x01mp4a\x01abc", Multitrack, None, &[(Codec::Aac, 1)]);
+    }
+
+    #[test]
+    fn of_a_crowd_of_tracks_the_first_are_looked_at() {
+        for (count, form) in [(16, Form::Multitrack), (17, Form::Crowd), (255, Form::Crowd)] {
+            let share = |number: u8| [number, 0, 0, 1, b'x'];
+            let body = [&b"\x96\x13hvc1"[..], &(0..count).flat_map(share).collect::<Vec<_>>()].concat();
+            let framing = Framing::read(TrackKind::Video, &body).unwrap();
+            assert_eq!((framing.form, framing.shares().count()), (form, 16));
+        }
     }
 
     #[test]

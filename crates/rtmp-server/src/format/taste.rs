@@ -6,6 +6,7 @@
 //! | a codec by FourCC | did not list the FourCC | H.264, AAC and MP3 in their classic form; nothing of others |
 //! | HEVC under the number 12, which no specification has | – | HEVC by FourCC, if it listed that |
 //! | one of several tracks, or several tracks | has `capsEx` without Multitrack | the default track, number 0, alone in an ordinary message |
+//! | more than 16 tracks | – | each that it takes alone in a multitrack message |
 //! | several tracks of which it takes some | – | each of these alone in a multitrack message |
 //! | modifiers (nanosecond offset and unknown ones) | has `capsEx` without ModEx | the frame without them: it could not parse the rest |
 //! | anything else | | the publisher's own body, untouched |
@@ -46,6 +47,9 @@ impl Taste {
         let Some(framing) = Framing::read(frame.kind, &origin.body) else {
             return Some(origin.body.clone());
         };
+        if framing.form == Form::Crowd {
+            return self.alone(frame, track?.codec);
+        }
         if self.reads(frame.kind, &framing) {
             return (origin.part != Part::Rest).then(|| origin.body.clone());
         }
@@ -60,6 +64,7 @@ impl Taste {
             Form::Classic => return framing.shares().all(|(codec, _)| codec != Codec::Hevc),
             Form::FourCc => true,
             Form::Multitrack => self.0.takes_multitrack(),
+            Form::Crowd => return false,
         };
         takes_form
             && (framing.modifiers == Modifiers::None || self.0.takes_mod_ex())

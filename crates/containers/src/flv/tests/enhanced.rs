@@ -126,6 +126,15 @@ fn modifiers_are_read_and_those_of_the_future_are_read_over() {
 }
 
 #[test]
+fn a_chain_of_modifiers_without_end_is_passed_on_unread() {
+    for (count, class) in [(64, Keyframe), (65, Signal)] {
+        let body = format!("97 {} 00 aa 01 61763031 bb", "00 aa 17".repeat(count - 1));
+        let frames = unpack_all(&mut Unpacker::default(), TrackKind::Video, &body).unwrap();
+        assert_eq!(frames.iter().map(|frame| frame.class).collect::<Vec<_>>(), [class], "{count}");
+    }
+}
+
+#[test]
 fn many_tracks_of_one_codec() {
     video(
         "96 11 68766331 00 000005 000028 aabb 01 000004 000000 cc",

@@ -130,6 +130,16 @@ fn of_several_tracks_in_a_message_it_gets_those_that_it_takes_each_alone() {
 }
 
 #[test]
+fn of_a_crowd_of_tracks_each_that_it_takes_comes_alone() {
+    let share = |number: u8| [number, 0, 0, 1, b'x'];
+    let body: &[u8] = [&b"\x96\x13hvc1"[..], &(0..40).flat_map(share).collect::<Vec<_>>()].concat().leak();
+    let bodies = got(player(&["hvc1"], Some(MULTITRACK)), Video, body);
+    assert_eq!(bodies.len(), 40);
+    assert_eq!((&bodies[0][..], &bodies[39][..]), (&b"\x93hvc1x"[..], &b"\x96\x03hvc1\x27x"[..]));
+    assert_eq!(got(player(&["av01"], Some(MULTITRACK)), Video, body), Vec::<Bytes>::new());
+}
+
+#[test]
 fn without_mod_ex_frames_come_without_modifiers() {
     let nano = b"\x97\x02\0\x01\x00\x01av01abc";
     check(player(&["av01"], Some(MULTITRACK)), Video, nano, &[b"\x91av01abc"]);
