@@ -8,6 +8,7 @@
 //! | frames are due, viewers are slow, nobody returned | [`Stream::turn`] |
 //! | the hub stops | [`Stream::stop`] |
 
+mod changes;
 mod fanout;
 mod formats;
 mod pairs;
@@ -192,7 +193,7 @@ impl Stream {
                     return;
                 };
                 let id = track.id;
-                if session.announce(*track) == Announced::New {
+                if session.announce(now, *track) == Announced::New {
                     self.entry.status.set_tracks(session.tracks());
                     if let Some(track) = session.track(id) {
                         self.fanout.announce(now, &track);
@@ -214,6 +215,7 @@ impl Stream {
             counters.refused_frames.add(frames.len() as u64);
             return;
         };
+        session.tell_changes(now);
         self.stages.run(&mut frames);
         for frame in frames {
             if session.count(&frame).is_err() {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::SetOnce;
 
+use super::changes::Changes;
 use super::window::is_media;
 use crate::grant::{PlayGrantParts, PublishGrantParts};
 
@@ -84,6 +85,7 @@ pub(super) struct PublishSession {
     audio: u64,
     media: BTreeMap<TrackId, MediaCount>,
     tracks: BTreeMap<TrackId, Arc<Track>>,
+    changes: Changes,
     reason: EndReason,
 }
 
@@ -122,6 +124,7 @@ impl PublishSession {
             audio: 0,
             media: BTreeMap::new(),
             tracks: BTreeMap::new(),
+            changes: Changes::new(now),
             reason: ABANDONED,
         }
     }
@@ -154,16 +157,26 @@ impl PublishSession {
     }
 
     /// Keeps what is known of a track, and tells it if it is news.
-    pub(super) fn announce(&mut self, track: Track) -> Announced {
+    pub(super) fn announce(&mut self, now: Mono, track: Track) -> Announced {
         let held = self.tracks.get(&track.id);
         if held.is_some_and(|held| **held == track) || (held.is_none() && self.tracks.len() >= MAX_TRACKS) {
             return Announced::Known;
         }
         if track.kind != TrackKind::Data {
-            self.bus.emit(&self.scope, &codec_detected(&track));
+            self.changes.add(track.id);
         }
         self.tracks.insert(track.id, Arc::new(track));
+        self.tell_changes(now);
         Announced::New
+    }
+
+    /// Tells what has changed in the tracks, as much of it as may be told now.
+    pub(super) fn tell_changes(&mut self, now: Mono) {
+        while let Some(id) = self.changes.next(now) {
+            if let Some(track) = self.tracks.get(&id) {
+                self.bus.emit(&self.scope, &codec_detected(track));
+            }
+        }
     }
 
     pub(super) fn track(&self, id: TrackId) -> Option<Arc<Track>> {
