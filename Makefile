@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench fuzz-smoke lint fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke lint fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,10 +36,19 @@ test-all: ## As test, with every cell of every table; writes docs/test-matrix.md
 	@scripts/setup test-all
 	@scripts/check $(CHECKS) matrix
 
-bench: ## Measure against nginx-rtmp in one run; writes docs/performance.md
+bench: ## Measure against nginx-rtmp and a floor, 3 rounds (40 min); writes docs/performance.md
 	@scripts/setup bench
 	cargo build --release --locked --package jackfield-cli
 	bench/run --server $(TARGET_DIR)/release/jackfield
+
+bench-quick: ## The same in three minutes, on the screen only
+	@scripts/setup bench
+	cargo build --release --locked --package jackfield-cli
+	bench/run --quick --server $(TARGET_DIR)/release/jackfield
+
+perf-check: ## Count the instructions of the hot paths; tells what moved by more than 5 %
+	@scripts/setup bench
+	cargo xtask perf-check
 
 fuzz-smoke: ## Run every fuzz target for a minute
 	@scripts/setup fuzz

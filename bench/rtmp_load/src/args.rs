@@ -4,7 +4,7 @@ use std::collections::HashMap;
 pub const USAGE: &str = "usage:
   rtmp_load play URL [--n N] [--ramp-ms MS] [--warm S] [--secs S] [--pid P[,P]] [--leave] [--flv FILE] [--check K] [--pub-url URL]
                      [--slow K --slow-kbps R] [--timeout S] [--json FILE] [--each] [--quickack] [--raw]
-  rtmp_load publish URL --flv FILE [--secs S]
+  rtmp_load publish URL --flv FILE [--n N] [--secs S]
   rtmp_load pubtime URL [--count K] [--gap-ms MS] [--parallel] [--timeout S]      ({i} in the URL becomes the round's number)
   rtmp_load hook [--listen A:P] [--delay-ms MS] [--status CODE] [--body TEXT] [--show]
   rtmp_load cpu --pid P[,P] --secs S

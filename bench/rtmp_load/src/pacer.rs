@@ -2,11 +2,12 @@
 use crate::reference::{self, Reference};
 use crate::session::{Session, State};
 use crate::{amf, flv};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Sends FLV tags at their time, again and again.
 pub struct Pacer {
-    pub f: flv::Flv,
+    pub f: Rc<flv::Flv>,
     pub next: usize,
     pub base: u32,
     pub start: Option<Instant>,
@@ -14,7 +15,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    pub fn new(f: flv::Flv) -> Self {
+    pub fn new(f: Rc<flv::Flv>) -> Self {
         Pacer { f, next: 0, base: 0, start: None, seq_sent: false }
     }
     pub fn due(&self) -> Option<Instant> {

@@ -7,6 +7,7 @@ use crate::play_report;
 use crate::proc::{self, Sample};
 use crate::reference::Reference;
 use crate::session::{Kind, Reading, State, Url};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What the command line asked for.
@@ -91,7 +92,7 @@ pub fn play(a: &Args) -> Result<(), String> {
 
 fn begin_publishing(lp: &mut Loop, url: &Url, file: &str) -> Result<(Pacer, Reference), String> {
     lp.add(Kind::Publish, url, 0, Reading::Parse)?;
-    let mut pacer = Pacer::new(flv::load(file)?);
+    let mut pacer = Pacer::new(Rc::new(flv::load(file)?));
     let mut reference = Reference::new(&pacer.f);
     let t = Instant::now();
     while t.elapsed() < Duration::from_secs(3) {

@@ -7,34 +7,42 @@ use crate::reference::Reference;
 use crate::report::{self, Out};
 use crate::session::{Kind, Reading, State, Url};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+/// Publishes a clip in real time, under `--n` keys at once ({i} in the URL is the number of each).
 pub fn publish(a: &Args) -> Result<(), String> {
-    let url = Url::parse(a.url()?)?;
+    let n = a.num("n", 1.0)? as usize;
+    let clip = Rc::new(flv::load(a.opt.get("flv").ok_or("--flv FILE")?)?);
     let mut lp = Loop::new()?;
-    lp.add(Kind::Publish, &url, 0, Reading::Parse)?;
-    let mut p = Pacer::new(flv::load(a.opt.get("flv").ok_or("--flv FILE")?)?);
+    let mut pacers: Vec<Pacer> = (0..n).map(|_| Pacer::new(Rc::clone(&clip))).collect();
+    for i in 0..n {
+        lp.add(Kind::Publish, &Url::parse(&a.url()?.replace("{i}", &i.to_string()))?, 0, Reading::Parse)?;
+    }
     let end = Instant::now() + Duration::from_secs_f64(a.num("secs", 1e9)?.min(1e9));
-    let mut reference = Reference::new(&p.f);
+    let mut reference = Reference::new(&clip);
     let mut told = false;
     while Instant::now() < end {
-        p.pump(&mut lp.s[0], &mut reference);
-        lp.rearm(0);
-        let s = &lp.s[0];
-        if let Some(e) = &s.error {
-            return Err(format!("publisher: {e}"));
+        let mut wait = Duration::from_millis(20);
+        for (i, pacer) in pacers.iter_mut().enumerate() {
+            pacer.pump(&mut lp.s[i], &mut reference);
+            lp.rearm(i);
+            let s = &lp.s[i];
+            if let Some(e) = &s.error {
+                return Err(format!("publisher {i}: {e}"));
+            }
+            if s.pending_out() > 64 << 20 {
+                return Err("the server does not read".into());
+            }
+            if let Some(due) = pacer.due() {
+                wait = wait.min(due.saturating_duration_since(Instant::now()) + Duration::from_micros(900));
+            }
         }
-        if !told && s.state == State::Live {
+        if !told && lp.s.iter().all(|s| s.state == State::Live) {
             told = true;
-            eprintln!("publishing after {:?}", s.marks.started.unwrap_or_default());
+            println!("{{\"publishing\":{n}}}");
         }
-        if s.pending_out() > 64 << 20 {
-            return Err("the server does not read".into());
-        }
-        let w = p.due().map_or(Duration::from_millis(20), |d| {
-            d.saturating_duration_since(Instant::now()) + Duration::from_micros(900)
-        });
-        lp.turn(w.min(Duration::from_millis(20)), None)?;
+        lp.turn(wait, None)?;
     }
     Ok(())
 }
