@@ -15,6 +15,9 @@ const MAX_CONFIGS: usize = 129;
 /// When a video track has been silent for this long in media time, nobody waits for it any more: another one may
 /// lead.
 const TRACK_GONE_MS: i64 = 3000;
+/// When a video track has had no key frame for this long in media time, nobody waits for its next one any more: it may
+/// refresh its pictures piece by piece and have none. As long as viewers wait, they share no batches with others.
+const NO_KEY_FRAMES_MS: i64 = 20_000;
 
 /// A frame, and what each format has made of it so far.
 #[derive(Debug)]
@@ -78,10 +81,17 @@ struct KeyFrames {
     track: TrackId,
     newest: u64,
     fanned_out: Option<u64>,
+    newest_ms: i64,
     seen_ms: i64,
 }
 
 impl KeyFrames {
+    /// Whether another key frame may be expected.
+    fn goes_on(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.seen_ms) <= TRACK_GONE_MS
+            && now_ms.saturating_sub(self.newest_ms) <= NO_KEY_FRAMES_MS
+    }
+
     /// Whether a viewer that entered with frame `entered` had one before `from`. Of two that came since the last
     /// fan-out the first is not known: the track begins a little later then.
     fn began(&self, entered: u64, from: u64) -> bool {
@@ -182,13 +192,14 @@ impl Window {
             Some(known) => {
                 known.seen_ms = now_ms;
                 if frame.is_keyframe() {
-                    known.newest = number;
+                    (known.newest, known.newest_ms) = (number, now_ms);
                 }
             }
             None if frame.is_keyframe() => self.key_frames.push(KeyFrames {
                 track: frame.track,
                 newest: number,
                 fanned_out: None,
+                newest_ms: now_ms,
                 seen_ms: now_ms,
             }),
             None => {}
@@ -216,13 +227,13 @@ impl Window {
     }
 
     /// Video tracks of which a viewer that entered with frame `entered` had no key frame before `from`. Tracks that
-    /// have none at all or have gone are not waited for.
+    /// have none at all, have none any more or have gone are not waited for.
     pub(super) fn awaited(&self, entered: u64, from: u64) -> impl Iterator<Item = TrackId> {
         let now_ms = self.lead.map_or(0, |lead| lead.seen_ms);
         // A stream of one video track is entered with a key frame of it.
         let several = self.key_frames.iter().filter(|_| self.key_frames.len() > 1);
         several
-            .filter(move |track| now_ms.saturating_sub(track.seen_ms) <= TRACK_GONE_MS)
+            .filter(move |track| track.goes_on(now_ms))
             .filter(move |track| !track.began(entered, from))
             .map(|track| track.track)
     }

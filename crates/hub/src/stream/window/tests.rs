@@ -49,3 +49,17 @@ fn a_track_is_awaited_until_its_key_frame_and_not_when_it_has_gone() {
     window.reset();
     assert!(awaited(&window, 0).is_empty());
 }
+
+#[test]
+fn a_track_that_has_no_key_frames_any_more_is_not_awaited_for_ever() {
+    use FrameClass::{Inter, Keyframe};
+    let mut window = Window::default();
+    push(&mut window, 0x101, Keyframe, 0);
+    for ms in (0..=20_000).step_by(2000) {
+        push(&mut window, 1, Keyframe, ms);
+        push(&mut window, 0x101, Inter, ms);
+    }
+    assert_eq!(awaited(&window, 1), [0x101]);
+    push(&mut window, 1, Keyframe, 20_001);
+    assert!(awaited(&window, 1).is_empty(), "its pictures are given without one");
+}
