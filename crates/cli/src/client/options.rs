@@ -80,6 +80,16 @@ pub(crate) enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// What it means that nothing was found.
+    pub(crate) fn emptiness(&self) -> &'static str {
+        match self {
+            Self::Stream(_) => "the stream is there, but nobody sends media",
+            Self::File(_) => "the file has no tags",
+        }
+    }
+}
+
 impl Display for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -4,10 +4,10 @@ use super::opened;
 use super::options::Play;
 use super::progress::{Position, Progress};
 use super::stop::Stop;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bytes::BytesMut;
-use jackfield_containers::flv::{self, Tag};
-use jackfield_media::TrackKind;
+use jackfield_containers::flv::{self, Tag, Unpacker};
+use jackfield_media::{FrameClass, TrackKind};
 use jackfield_rtmp_client::{Message, Playback};
 use jackfield_runtime::clock;
 use std::io::{self, SeekFrom};
@@ -21,31 +21,53 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 const BLOCK: usize = 64 << 10;
 /// Where the header of a file tells which kinds of tracks there are.
 const FLAGS_AT: u64 = 4;
+/// How long the rest may take to be written once somebody wants to stop.
+const PATIENCE: Duration = Duration::from_secs(2);
+const NOT_TAKEN: &str = "cannot write what came: nobody takes it";
 
 pub(super) async fn run(options: Play) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
     options.endurance.start_log();
     let connector = options.connection.connector()?;
     let mut progress = Progress::new(options.endurance.quiet);
-    let open = Playback::open(&connector, options.url.clone(), options.endurance.options());
-    let mut playback = tokio::select! {
-        playback = open => opened(playback, || format!("cannot play {}", options.url))?,
+    // A file is made only for a stream that is there.
+    let begin = async {
+        let open = Playback::open(&connector, options.url.clone(), options.endurance.options());
+        let playback = opened(open.await, || format!("cannot play {}", options.url))?;
+        anyhow::Ok((playback, Output::create(&options.output).await?))
+    };
+    let (mut playback, mut out) = tokio::select! {
+        begun = begin => begun?,
         () = stop.asked() => return Ok(()),
     };
-    let mut out = Output::create(&options.output).await?;
     progress.say(&format!("playing {}", playback.url()));
-    let mut ended = Ok(());
+    let (ended, patience) = tokio::select! {
+        biased;
+        () = stop.asked() => (Ok(()), PATIENCE),
+        ended = receive(&mut playback, &mut out, &mut progress, options.seconds) => (ended, Duration::MAX),
+    };
+    finish(&mut out, &mut stop, patience).await?;
+    progress.finish("received", out.position(&playback));
+    playback.close().await;
+    ended
+}
+
+/// Writes what comes, until the stream ends or there is enough of it. Cancel-safe.
+async fn receive(
+    playback: &mut Playback,
+    out: &mut Output,
+    progress: &mut Progress,
+    most: Option<Duration>,
+) -> anyhow::Result<()> {
     loop {
         let due = progress.due();
         tokio::select! {
             biased;
-            () = stop.asked() => break,
             message = playback.next() => match message {
                 Ok(Some(message)) => out.add(&message),
-                Ok(None) => break,
+                Ok(None) => return Ok(()),
                 Err(error) => {
-                    ended = Err(error);
-                    break;
+                    return Err(error).with_context(|| format!("the stream {} broke off", playback.url()));
                 }
             },
             // Nothing more came for now: what there is goes out.
@@ -55,15 +77,22 @@ pub(super) async fn run(options: Play) -> anyhow::Result<()> {
         if out.block_is_full() {
             out.write().await?;
         }
-        progress.show(|| out.position(&playback));
-        if out.reader_is_gone || options.seconds.is_some_and(|most| out.media() >= most) {
-            break;
+        progress.show(|| out.position(playback));
+        if out.reader_is_gone || most.is_some_and(|most| out.media() >= most) {
+            return Ok(());
         }
     }
-    out.finish().await?;
-    progress.finish("received", out.position(&playback));
-    playback.close().await;
-    ended.with_context(|| format!("the stream {} broke off", options.url))
+}
+
+/// Writes the rest. A pipe whose reader takes nothing is waited for until somebody wants to stop.
+async fn finish(out: &mut Output, stop: &mut Stop, patience: Duration) -> anyhow::Result<()> {
+    tokio::select! {
+        finished = clock::until(clock::now().after(patience), out.finish()) => match finished {
+            Some(finished) => finished,
+            None => bail!(NOT_TAKEN),
+        },
+        () = stop.asked() => bail!(NOT_TAKEN),
+    }
 }
 
 /// The file, and what it has.
@@ -71,7 +100,8 @@ struct Output {
     file: File,
     block: BytesMut,
     kinds: Vec<TrackKind>,
-    /// The first and the last time stamp.
+    unpacker: Unpacker,
+    /// The first and the last time of pictures and sound.
     times: Option<(i64, i64)>,
     /// Whoever read standard output has gone away, as `head` does.
     reader_is_gone: bool,
@@ -88,20 +118,44 @@ impl Output {
         let mut block = BytesMut::new();
         // A pipe cannot be told later what there will be.
         flv::write_header(&mut block, &[TrackKind::Audio, TrackKind::Video]);
-        Ok(Self { file, block, kinds: Vec::new(), times: None, reader_is_gone: false })
+        Ok(Self {
+            file,
+            block,
+            kinds: Vec::new(),
+            unpacker: Unpacker::default(),
+            times: None,
+            reader_is_gone: false,
+        })
     }
 
     fn add(&mut self, message: &Message) {
         if !self.kinds.contains(&message.kind) {
             self.kinds.push(message.kind);
         }
-        let (first, _) = self.times.unwrap_or((message.timestamp_ms, 0));
-        self.times = Some((first, message.timestamp_ms));
+        if self.is_media(message) {
+            let at = message.timestamp_ms;
+            let (first, last) = self.times.unwrap_or((at, at));
+            self.times = Some((first, last.max(at)));
+        }
         let timestamp_ms = u32::try_from(message.timestamp_ms.rem_euclid(1 << 32)).unwrap_or_default();
         flv::write_tag(
             &mut self.block,
             &Tag { kind: message.kind, timestamp_ms, body: message.body.clone() },
         );
+    }
+
+    /// Whether it is a picture or sound. Headers and data come at any time: with many servers at 0, however long the
+    /// stream has run.
+    fn is_media(&mut self, message: &Message) -> bool {
+        if message.kind == TrackKind::Data {
+            return false;
+        }
+        match self.unpacker.unpack(message.kind, message.timestamp_ms, message.body.clone()) {
+            Ok(mut frames) => {
+                frames.any(|(frame, _)| matches!(frame.class, FrameClass::Keyframe | FrameClass::Inter))
+            }
+            Err(_) => false,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -123,12 +177,15 @@ impl Output {
         Position { media: self.media(), bytes: statistics.received_bytes, messages: statistics.messages }
     }
 
+    /// Writes what was collected. Cancel-safe: what is not written stays.
     async fn write(&mut self) -> anyhow::Result<()> {
-        let block = self.block.split();
-        let written = match self.file.write_all(&block).await {
-            Ok(()) => self.file.flush().await,
-            Err(error) => Err(error),
+        let written = async {
+            while !self.block.is_empty() {
+                self.file.write_buf(&mut self.block).await?;
+            }
+            self.file.flush().await
         };
+        let written = written.await;
         self.note(written)
     }
 

@@ -35,12 +35,15 @@ pub(super) async fn run(options: Probe) -> anyhow::Result<String> {
         }
     };
     // What was found until the signal is worth as much.
-    tokio::select! {
-        looked = look => looked?,
-        () = stop.asked() => {}
+    let stopped = tokio::select! {
+        looked = look => { looked?; false }
+        () = stop.asked() => true,
+    };
+    if stopped && findings.is_empty() {
+        return Ok(String::new());
     }
     if findings.is_empty() {
-        bail!("nothing came from {name}: the stream is there, but nobody sends media");
+        bail!("nothing came from {name}: {}", options.source.emptiness());
     }
     let report = findings.report(&name);
     Ok(if options.json { format!("{:#}\n", json::document(&report)) } else { table::text(&report) })

@@ -28,14 +28,18 @@ pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
     if options.repeat && is_standard(&options.input) {
         bail!("standard input cannot be read twice: --loop needs a file");
     }
-    let mut input = Input::open(&options.input).await?;
-    // Who has no FLV file disturbs no server.
-    let Some(first) = input.next_from_file().await? else {
-        bail!("{} has no tags", input.name());
+    let begin = async {
+        let mut input = Input::open(&options.input).await?;
+        // Who has no FLV file disturbs no server.
+        let Some(first) = input.next_from_file().await? else {
+            bail!("{} has no tags", input.name());
+        };
+        let open = Publication::open(&connector, options.url.clone(), options.endurance.options());
+        let publication = opened(open.await, || format!("cannot publish to {}", options.url))?;
+        anyhow::Ok((input, first, publication))
     };
-    let open = Publication::open(&connector, options.url.clone(), options.endurance.options());
-    let publication = tokio::select! {
-        publication = open => opened(publication, || format!("cannot publish to {}", options.url))?,
+    let (mut input, first, publication) = tokio::select! {
+        begun = begin => begun?,
         () = stop.asked() => return Ok(()),
     };
     progress.say(&format!("publishing to {}", publication.url()));
@@ -73,6 +77,9 @@ impl Sender {
             input.rewind().await?;
             self.pace.begin_again();
             next = self.next(input).await?;
+            if next.is_none() {
+                bail!("{} has no tags any more", input.name());
+            }
         }
     }
 

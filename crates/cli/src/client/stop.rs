@@ -3,7 +3,7 @@
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT and SIGTERM. The first ends the command in order; a second one the process, by its default.
+/// SIGINT and SIGTERM. The first ends the command in order; a second one also what is still waited for then.
 #[derive(Debug)]
 pub(crate) struct Stop {
     interrupt: Signal,

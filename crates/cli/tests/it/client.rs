@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use jackfield_containers::flv::{Tag, TagReader, write_header, write_tag};
 use jackfield_media::TrackKind::{self, Audio, Data, Video};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
 /// H.264, 320x180.
@@ -80,6 +80,21 @@ impl Client {
             seen.push(line);
         }
         panic!("no {what:?} in:\n{}", seen.join("\n"));
+    }
+
+    /// Returns once the program catches this signal, which is soon after its start.
+    fn wait_until_it_heeds(&mut self, signal: Signal) {
+        let path = format!("/proc/{}/status", self.child.id());
+        let bit = 1u64 << (signal.as_raw() - 1);
+        while self.child.try_wait().unwrap().is_none() {
+            let status = std::fs::read_to_string(&path).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            if u64::from_str_radix(caught.trim(), 16).unwrap() & bit != 0 {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("it has ended");
     }
 
     fn signal(&self, signal: Signal) {
@@ -199,6 +214,40 @@ fn standard_output_takes_a_stream_for_so_many_seconds() {
 }
 
 #[test]
+fn a_signal_ends_those_who_wait_for_a_file_or_pipe() {
+    let server = Running::start(&[]);
+    let url = format!("rtmp://{}/live/show", server.rtmp);
+    // A publisher that has read nothing yet.
+    let mut command = jackfield();
+    let mut idle = Client::start(command.args(["publish", "-", &url]).stdin(Stdio::piped()));
+    let held = idle.child.stdin.take();
+    idle.wait_until_it_heeds(Signal::TERM);
+    idle.signal(Signal::TERM);
+    assert_eq!(idle.ended(), Some(0));
+    drop(held);
+
+    // A player whose reader takes nothing: more than a pipe holds has come.
+    let (mut publisher, mut stdin) = publisher(&url);
+    let mut tags = tags();
+    tags.extend(
+        (0..8).map(|number| {
+            tag(Video, 2000 + number, &[&[0x27, 1, 0, 0, 0, 0, 3, 0xd, 0x40], &vec![0; 200_000]])
+        }),
+    );
+    stdin.write_all(&file(&tags)).unwrap();
+    stdin.flush().unwrap();
+    publisher.said("publishing");
+    let mut command = jackfield();
+    let mut player = Client::start(command.args(["play", &url, "-o", "-"]).stdout(Stdio::piped()));
+    // What is read here lies in the first large tag: the rest of it fills the pipe.
+    let mut begun = [0; 16 << 10];
+    player.child.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    player.signal(Signal::INT);
+    assert_eq!(player.ended(), Some(1));
+    player.said("nobody takes it");
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let folder = Folder::new("client-errors");
     let config = folder.write("jackfield.toml", "[hub]\nwait_ms = 1\n");
@@ -221,7 +270,7 @@ fn errors_say_what_to_do() {
         (&["play", &url, "-o", "x"], 1, "NetStream.Play.StreamNotFound"),
         (&["probe", &url], 1, "NetStream.Play.StreamNotFound"),
         (&["probe", "/no/such/file"], 1, "cannot read /no/such/file"),
-        (&["probe", &empty], 1, "nothing came"),
+        (&["probe", &empty], 1, "the file has no tags"),
     ] {
         let ran = run(args);
         assert_eq!(ran.code, Some(code), "{args:?}: {}", ran.stderr);
