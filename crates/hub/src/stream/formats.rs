@@ -2,10 +2,10 @@
 
 use crate::outlet::Packager;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Formats that are remembered although nobody uses them just now, so that a viewer that leaves and
-/// comes again does not cost another packaging of the cached group.
+/// comes again does not cost another packaging of the cached group. Those whose packager is gone are not.
 const UNUSED_FORMATS: usize = 8;
 
 /// A format within one stream; never given twice.
@@ -17,8 +17,25 @@ pub(super) struct FormatId(u64);
 pub(super) struct Format {
     pub(super) id: FormatId,
     pub(super) packager: Arc<dyn Packager>,
-    /// One for each clone: every viewer has one.
-    users: Arc<()>,
+    mark: Arc<()>,
+}
+
+/// Tells whether a format is still remembered or used.
+pub(super) type FormatMark = Weak<()>;
+
+impl Format {
+    pub(super) fn mark(&self) -> FormatMark {
+        Arc::downgrade(&self.mark)
+    }
+}
+
+/// A format of which the stream knows whether viewers have it.
+#[derive(Debug)]
+struct Remembered {
+    id: FormatId,
+    packager: Weak<dyn Packager>,
+    /// One more for each viewer.
+    mark: Arc<()>,
 }
 
 impl fmt::Debug for Format {
@@ -30,27 +47,28 @@ impl fmt::Debug for Format {
 #[derive(Debug, Default)]
 pub(super) struct Formats {
     next: u64,
-    list: Vec<Format>,
+    list: Vec<Remembered>,
 }
 
 impl Formats {
     /// The format of this packager: the same object is the same format.
     pub(super) fn of(&mut self, packager: &Arc<dyn Packager>) -> Format {
-        let same = |format: &&Format| std::ptr::addr_eq(Arc::as_ptr(&format.packager), Arc::as_ptr(packager));
-        if let Some(format) = self.list.iter().find(same) {
-            return format.clone();
+        self.list.retain(|known| known.packager.strong_count() > 0);
+        let same = |known: &&Remembered| std::ptr::addr_eq(known.packager.as_ptr(), Arc::as_ptr(packager));
+        if let Some(known) = self.list.iter().find(same) {
+            return Format { id: known.id, packager: Arc::clone(packager), mark: Arc::clone(&known.mark) };
         }
         // One that is in use is not forgotten: its next viewer would have all that is cached packaged once more.
-        let is_unused = |format: &Format| Arc::strong_count(&format.users) == 1;
-        if self.list.iter().filter(|format| is_unused(format)).count() >= UNUSED_FORMATS
+        let is_unused = |known: &Remembered| Arc::strong_count(&known.mark) == 1;
+        if self.list.iter().filter(|known| is_unused(known)).count() >= UNUSED_FORMATS
             && let Some(oldest) = self.list.iter().position(is_unused)
         {
             self.list.remove(oldest);
         }
-        let format = Format { id: FormatId(self.next), packager: Arc::clone(packager), users: Arc::new(()) };
+        let (id, mark) = (FormatId(self.next), Arc::new(()));
         self.next += 1;
-        self.list.push(format.clone());
-        format
+        self.list.push(Remembered { id, packager: Arc::downgrade(packager), mark: Arc::clone(&mark) });
+        Format { id, packager: Arc::clone(packager), mark }
     }
 }
 
@@ -89,5 +107,17 @@ mod tests {
         drop(in_use);
         formats.of(&unused[0]);
         assert!(formats.list.len() <= 10 + UNUSED_FORMATS);
+    }
+
+    #[test]
+    fn a_format_keeps_no_packager_that_nobody_else_has() {
+        let mut formats = Formats::default();
+        let packager: Arc<dyn Packager> = Arc::new(Nothing(0));
+        let (format, gone) = (formats.of(&packager), Arc::downgrade(&packager));
+        let mark = format.mark();
+        drop((format, packager));
+        assert_eq!((gone.strong_count(), mark.strong_count()), (0, 1));
+        formats.of(&(Arc::new(Nothing(1)) as _));
+        assert_eq!((mark.strong_count(), formats.list.len()), (0, 1));
     }
 }

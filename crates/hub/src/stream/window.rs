@@ -1,7 +1,7 @@
 //! The frames that a stream holds: the last group of pictures for late joiners, what was not fanned out
 //! yet, and the configurations that every viewer needs first.
 
-use super::formats::{Format, FormatId};
+use super::formats::{Format, FormatId, FormatMark};
 use crate::config::HubConfig;
 use crate::outlet::{Packaged, Packet};
 use jackfield_media::{Codec, Frame, FrameClass, Part, Track, TrackId, TrackKind};
@@ -24,7 +24,7 @@ const NO_KEY_FRAMES_MS: i64 = 20_000;
 pub(super) struct Shipment {
     pub(super) frame: Arc<Frame>,
     track: Option<Arc<Track>>,
-    packed: Vec<(FormatId, Option<Packaged>)>,
+    packed: Vec<(FormatId, FormatMark, Option<Packaged>)>,
 }
 
 impl Shipment {
@@ -38,11 +38,13 @@ impl Shipment {
 
     /// The frame in this format, packaged at the first call.
     pub(super) fn packet(&mut self, format: &Format) -> Option<Packet> {
-        let packaged = match self.packed.iter().find(|(id, _)| *id == format.id) {
-            Some((_, packaged)) => packaged.clone(),
+        let packaged = match self.packed.iter().find(|(id, ..)| *id == format.id) {
+            Some((.., packaged)) => packaged.clone(),
             None => {
                 let packaged = format.packager.package(&self.frame, self.track.as_deref());
-                self.packed.push((format.id, packaged.clone()));
+                // Viewers that come with ever other formats leave nothing behind.
+                self.packed.retain(|(_, mark, _)| mark.strong_count() > 0);
+                self.packed.push((format.id, format.mark(), packaged.clone()));
                 packaged
             }
         }?;

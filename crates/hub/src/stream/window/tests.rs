@@ -1,6 +1,8 @@
 //! Which tracks a viewer waits for: as long as there are some, it shares its batches only with those that entered with it.
 
 use super::*;
+use crate::outlet::Packager;
+use crate::stream::formats::Formats;
 use bytes::Bytes;
 use jackfield_media::MediaTime;
 
@@ -62,4 +64,33 @@ fn a_track_that_has_no_key_frames_any_more_is_not_awaited_for_ever() {
     assert_eq!(awaited(&window, 1), [0x101]);
     push(&mut window, 1, Keyframe, 20_001);
     assert!(awaited(&window, 1).is_empty(), "its pictures are given without one");
+}
+
+/// Puts the same value into everything that it packages.
+struct Tagging(Arc<()>);
+
+impl Packager for Tagging {
+    fn name(&self) -> &'static str {
+        "tagging"
+    }
+
+    fn package(&self, _frame: &Frame, _track: Option<&Track>) -> Option<Packaged> {
+        Some(Packaged::new(Arc::clone(&self.0), 1))
+    }
+}
+
+#[test]
+fn viewers_that_come_with_ever_other_formats_leave_nothing_behind() {
+    let (mut window, mut formats) = (Window::default(), Formats::default());
+    push(&mut window, 1, FrameClass::Keyframe, 0);
+    let tag = Arc::new(());
+    let mut packagers: Vec<Arc<dyn Packager>> = Vec::new();
+    for _ in 0..50 {
+        packagers.push(Arc::new(Tagging(Arc::clone(&tag))));
+        let format = formats.of(packagers.last().unwrap());
+        window.from(0).for_each(|(_, shipment)| assert!(shipment.packet(&format).is_some()));
+    }
+    drop(packagers);
+    // What is packaged for formats that are remembered, and for the last.
+    assert!((2..12).contains(&Arc::strong_count(&tag)), "{}", Arc::strong_count(&tag));
 }
