@@ -2,7 +2,7 @@
 
 use crate::connect::Connector;
 use crate::error::ClientError;
-use crate::link::{Driven, Goal, Link};
+use crate::link::{Driven, Goal, Leave, Link};
 use crate::reconnect::Backoff;
 use crate::{Options, Statistics};
 use jackfield_media::{Mono, TrackKind};
@@ -11,6 +11,7 @@ use jackfield_runtime::clock;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// What a course was driven to.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Course {
     purpose: Purpose,
     approach: Approach,
     backoff: Backoff,
+    /// When the stream last began.
+    began: Mono,
     state: State,
     /// The server said that the stream is over, and nobody has sent it since.
     finished: Option<ClientError>,
@@ -72,6 +75,7 @@ impl Course {
             purpose,
             approach,
             backoff: Backoff::new(options.reconnect),
+            began: clock::now(),
             state: State::Running(Box::new(link)),
             finished: None,
             past: Statistics::default(),
@@ -120,7 +124,7 @@ impl Course {
                         return Ok(Turn::There);
                     }
                     self.approach.start_over();
-                    self.begin(None);
+                    self.begin(None, Duration::ZERO);
                 }
                 State::Opening(opening) => {
                     let Some((approach, opened)) = wait(goal, opening).await else {
@@ -131,6 +135,7 @@ impl Course {
                         Ok(link) => {
                             self.state = State::Running(Box::new(link));
                             self.backoff.succeeded();
+                            self.began = clock::now();
                             self.finished = None;
                             self.past.reconnects += 1;
                             return Ok(Turn::Reopened);
@@ -143,10 +148,14 @@ impl Course {
         }
     }
 
-    /// Says goodbye and closes.
+    /// Says goodbye and closes. A publisher waits for a while until the server has read all.
     pub(crate) async fn close(&mut self) {
+        let how = match self.purpose {
+            Purpose::Publish(_) => Leave::Heard,
+            Purpose::Play => Leave::Soon,
+        };
         if let State::Running(link) = &mut self.state {
-            link.leave().await;
+            link.leave(how).await;
         }
     }
 
@@ -158,10 +167,11 @@ impl Course {
             return;
         }
         tracing::info!(to = %self.approach.url(), description, "The server asked to reconnect");
-        self.backoff.asked();
         if let State::Running(link) = std::mem::replace(&mut self.state, State::Over) {
             self.past.add(&link);
-            self.begin(Some(link));
+            self.backoff.ended(clock::now() - self.began);
+            let wait = self.backoff.asked();
+            self.begin(Some(link), wait);
         }
     }
 
@@ -169,8 +179,11 @@ impl Course {
     fn lose(&mut self, error: ClientError) -> Result<(), ClientError> {
         if let State::Running(link) = std::mem::replace(&mut self.state, State::Over) {
             self.past.add(&link);
+            self.backoff.ended(clock::now() - self.began);
         }
-        let wait = if error.is_retryable() { self.backoff.next_wait() } else { None };
+        // The server may not have noticed yet that the former connection is dead.
+        let may_change = error.is_retryable() || error.is_taken_name();
+        let wait = if may_change { self.backoff.next_wait() } else { None };
         let Some(wait) = wait else {
             // Waiting for a stream that is over ends as the stream did.
             return Err(self.finished.take().filter(|_| error.is_absence()).unwrap_or(error));
@@ -184,14 +197,15 @@ impl Course {
         Ok(())
     }
 
-    /// Begins to open the stream again, after a farewell to the former connection.
-    fn begin(&mut self, former: Option<Box<Link>>) {
+    /// Begins to open the stream again, after a farewell to the former connection and a wait.
+    fn begin(&mut self, former: Option<Box<Link>>, wait: Duration) {
         let (connector, purpose) = (self.connector.clone(), self.purpose);
         let mut approach = self.approach.clone();
         self.state = State::Opening(Box::pin(async move {
             if let Some(mut former) = former {
-                former.leave().await;
+                former.leave(Leave::Soon).await;
             }
+            clock::sleep(wait).await;
             let opened = connector.open(&mut approach, purpose).await;
             (approach, opened)
         }));

@@ -89,6 +89,14 @@ impl ClientError {
         &*status.code == status::PLAY_STREAM_NOT_FOUND
     }
 
+    /// Whether the server said that a publisher may not have this name. To one that comes back it mostly means that its
+    /// former connection still has it.
+    #[must_use]
+    pub fn is_taken_name(&self) -> bool {
+        let Self::End(StreamEnd::Refused(status)) = self else { return false };
+        &*status.code == status::PUBLISH_BAD_NAME
+    }
+
     /// Whether the server's certificate is not believed.
     #[must_use]
     pub fn is_distrust(&self) -> bool {

@@ -19,8 +19,22 @@ const READ_BYTES: usize = 64 << 10;
 /// What may wait to be written before whoever sends has to wait. Bounds memory; a key frame in high
 /// definition is a few hundred kilobytes.
 const WAITING_BYTES: usize = 256 << 10;
+/// What may wait to be written before the server is not listened to any more. Bounds the answers that a server can
+/// make us write without taking them.
+const REPLIES_BYTES: usize = 1 << 20;
 /// How long farewells are given.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a server may take to read what a publisher has sent last.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// How to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// The server is to have read all that was sent.
+    Heard,
+    /// It had a moment to.
+    Soon,
+}
 
 /// What to drive a link for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,19 +133,25 @@ impl Link {
                     context,
                 )
             });
-            tokio::select! {
+            let moved = tokio::select! {
                 biased;
-                moved = io => self.on_moved(moved?)?,
-                () = self.alarm.wait_until(deadline) => {
-                    let now = clock::now();
-                    self.session.handle_timeout(now);
-                    if !self.waiting.is_empty() && now >= self.taken.after(self.stall) {
-                        return Err(ClientError::Stalled);
-                    }
-                    if let Goal::Time(at) = goal && now >= at {
-                        return Ok(Driven::There);
-                    }
-                    continue;
+                moved = io => Some(moved?),
+                () = self.alarm.wait_until(deadline) => None,
+            };
+            if let Some(moved) = moved {
+                self.on_moved(moved)?;
+            }
+            // A server that always has something to say holds up no deadline.
+            let now = clock::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                self.session.handle_timeout(now);
+                if !self.waiting.is_empty() && now >= self.taken.after(self.stall) {
+                    return Err(ClientError::Stalled);
+                }
+                if let Goal::Time(at) = goal
+                    && now >= at
+                {
+                    return Ok(Driven::There);
                 }
             }
             let there = match goal {
@@ -146,11 +166,25 @@ impl Link {
         }
     }
 
-    /// Says goodbye and closes; the server is given a moment to take it.
-    pub(crate) async fn leave(&mut self) {
+    /// Says goodbye and closes.
+    pub(crate) async fn leave(&mut self, how: Leave) {
         self.session.leave();
         while self.outputs().is_some() {}
         self.write_rest().await;
+        if how == Leave::Heard {
+            self.listen_to_the_end().await;
+        }
+    }
+
+    /// Waits until the server has closed. A socket that is closed while something comes in, such as an
+    /// acknowledgement, throws away what it has not sent yet (RFC 9293 §3.10.4): the end of the stream would be lost.
+    async fn listen_to_the_end(&mut self) {
+        let (socket, scratch) = (&mut self.socket, &mut self.scratch);
+        let end = async {
+            while tokio::io::AsyncReadExt::read(socket, scratch).await.is_ok_and(|count| count > 0) {}
+        };
+        // A server that never closes has had its time.
+        let _heard: Option<()> = clock::until(clock::now().after(LAST_WORDS), end).await;
     }
 
     fn on_moved(&mut self, moved: Moved) -> Result<(), ClientError> {
@@ -250,17 +284,19 @@ fn poll_io(
     if let Poll::Ready(Err(error)) = Pin::new(&mut *socket).poll_flush(context) {
         return Poll::Ready(Err(error));
     }
-    let mut read = ReadBuf::new(scratch);
-    match Pin::new(&mut *socket).poll_read(context, &mut read) {
-        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-        Poll::Ready(Ok(())) => {
-            moved.read = match read.filled() {
-                [] => Read::End,
-                bytes => Read::Bytes(Bytes::copy_from_slice(bytes)),
-            };
-            return Poll::Ready(Ok(moved));
+    if *waiting_bytes < REPLIES_BYTES {
+        let mut read = ReadBuf::new(scratch);
+        match Pin::new(&mut *socket).poll_read(context, &mut read) {
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                moved.read = match read.filled() {
+                    [] => Read::End,
+                    bytes => Read::Bytes(Bytes::copy_from_slice(bytes)),
+                };
+                return Poll::Ready(Ok(moved));
+            }
+            Poll::Pending => {}
         }
-        Poll::Pending => {}
     }
     let room = match goal {
         Goal::Room => *waiting_bytes < WAITING_BYTES,

@@ -39,35 +39,55 @@ const TRIES_WHEN_ASKED: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Backoff {
     policy: Reconnect,
-    tried: u32,
+    /// Tries in a row that failed.
+    failed: u32,
+    /// How often the wait has doubled. A stream that begins and is lost at once does not make the next wait short.
+    doubled: u32,
     /// Tries in this row.
     tries: u32,
 }
 
 impl Backoff {
     pub(crate) fn new(policy: Reconnect) -> Self {
-        Self { policy, tried: 0, tries: policy.tries }
+        Self { policy, failed: 0, doubled: 0, tries: policy.tries }
     }
 
-    /// The server asked to come again.
-    pub(crate) fn asked(&mut self) {
+    /// The server asked to come again: how long to wait before. At once, unless it has asked a short while ago.
+    pub(crate) fn asked(&mut self) -> Duration {
         self.tries = self.policy.tries.max(TRIES_WHEN_ASKED);
+        if self.doubled == 0 {
+            self.doubled = 1;
+            return Duration::ZERO;
+        }
+        self.wait()
     }
 
-    /// Media flows again.
+    /// The stream runs again.
     pub(crate) fn succeeded(&mut self) {
-        self.tried = 0;
+        self.failed = 0;
         self.tries = self.policy.tries;
+    }
+
+    /// A stream that ran for so long has come to an end.
+    pub(crate) fn ended(&mut self, ran: Duration) {
+        if ran >= self.policy.longest {
+            self.doubled = 0;
+        }
     }
 
     /// How long to wait before the next try; `None` to give up.
     pub(crate) fn next_wait(&mut self) -> Option<Duration> {
-        if self.tried >= self.tries {
+        if self.failed >= self.tries {
             return None;
         }
-        let doubled = self.policy.first.saturating_mul(1 << self.tried.min(16));
-        self.tried += 1;
-        Some(random::jittered(doubled.min(self.policy.longest)))
+        self.failed += 1;
+        Some(self.wait())
+    }
+
+    fn wait(&mut self) -> Duration {
+        let wait = self.policy.first.saturating_mul(1 << self.doubled.min(16));
+        self.doubled = self.doubled.saturating_add(1);
+        random::jittered(wait.min(self.policy.longest))
     }
 }
 
@@ -88,9 +108,38 @@ mod tests {
         assert!(backoff.next_wait().is_some());
         let mut never = Backoff::new(Reconnect::NEVER);
         assert_eq!(never.next_wait(), None);
-        never.asked();
+        assert_eq!(never.asked(), Duration::ZERO);
         assert_eq!(std::iter::from_fn(|| never.next_wait()).count(), 8);
         never.succeeded();
         assert_eq!(never.next_wait(), None);
+    }
+
+    #[test]
+    fn a_stream_that_is_lost_as_soon_as_it_runs_is_not_tried_without_pause() {
+        let mut backoff = Backoff::new(Reconnect::times(3));
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            backoff.ended(Duration::from_secs(1));
+            waits.push(backoff.next_wait().unwrap());
+            backoff.succeeded();
+        }
+        assert!(waits.iter().skip(5).all(|wait| *wait >= Duration::from_secs(12)), "{waits:?}");
+        backoff.ended(Duration::from_secs(15));
+        assert!(backoff.next_wait().unwrap() < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_server_that_asks_again_and_again_is_not_met_without_pause() {
+        let mut backoff = Backoff::new(Reconnect::NEVER);
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            backoff.ended(Duration::ZERO);
+            waits.push(backoff.asked());
+            backoff.succeeded();
+        }
+        assert_eq!(waits.first(), Some(&Duration::ZERO));
+        assert!(waits.last().is_some_and(|wait| *wait >= Duration::from_secs(12)), "{waits:?}");
+        backoff.ended(Duration::from_secs(60));
+        assert_eq!(backoff.asked(), Duration::ZERO);
     }
 }

@@ -50,7 +50,11 @@ pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
         () = stop.asked() => Ok(()),
     };
     let (media, progress) = (sender.pace.media(), sender.progress);
-    let statistics = sender.publication.close().await;
+    let statistics = sender.publication.statistics();
+    tokio::select! {
+        _all = sender.publication.close() => {}
+        () = stop.asked() => {}
+    }
     let position = Position { media, bytes: statistics.sent_bytes, messages: statistics.messages };
     progress.finish("sent", position);
     ended

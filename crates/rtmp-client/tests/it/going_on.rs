@@ -99,6 +99,36 @@ async fn a_publisher_comes_back_after_a_loss() {
 }
 
 #[tokio::test]
+async fn a_publisher_whose_former_connection_still_has_the_name_tries_on() {
+    let (listener, address) = listener().await;
+    let client = async {
+        let mut publication =
+            Publication::open(&Connector::default(), url(address), stubborn(3)).await.unwrap();
+        while publication.statistics().reconnects == 0 {
+            soon("the way back", publication.tend(clock::now().after(Duration::from_millis(5))))
+                .await
+                .unwrap();
+        }
+        publication.close().await;
+        // Who comes first is told at once.
+        let error = Publication::open(&Connector::default(), url(address), stubborn(3)).await.unwrap_err();
+        assert!(error.is_taken_name() && !error.is_retryable(), "{error}");
+    };
+    let server = async {
+        let mut peer = Peer::accept(&listener).await;
+        peer.begin().await;
+        drop(peer);
+        Peer::accept(&listener).await.refuse_publish().await;
+        let mut peer = Peer::accept(&listener).await;
+        peer.begin().await;
+        while peer.next().await.is_some() {}
+        drop(peer);
+        Peer::accept(&listener).await.refuse_publish().await;
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
 async fn tries_have_an_end() {
     let (listener, address) = listener().await;
     let client = async {

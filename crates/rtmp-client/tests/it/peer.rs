@@ -138,12 +138,31 @@ impl Peer {
         }
     }
 
+    /// Says yes to all but the publishing itself.
+    pub(crate) async fn refuse_publish(mut self) {
+        while let Some(event) = self.next().await {
+            match event {
+                Event::Connect(_) => self.session.accept_connect().unwrap(),
+                Event::Publish(publish) => {
+                    let (stream, code) = (publish.message_stream, "NetStream.Publish.BadName");
+                    self.session.reject_publish(stream, code, "Somebody publishes there.").unwrap();
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Sends a message to a player.
     pub(crate) async fn send(&mut self, stream: u32, kind: TrackKind, timestamp: u32, body: &[u8]) {
         let packet = Packet::new(kind, &Bytes::copy_from_slice(body), self.session.chunk_size()).unwrap();
         let head = packet.head(timestamp, stream);
         let wire: Vec<u8> = packet.slices(&head, 0).flatten().copied().collect();
         self.socket.write_all(&wire).await.unwrap();
+    }
+
+    /// Writes this again and again and reads nothing, until the client has closed.
+    pub(crate) async fn flood(&mut self, bytes: &[u8]) {
+        while soon("room for a flood", self.socket.write_all(bytes)).await.is_ok() {}
     }
 
     /// Reads once, whatever comes.

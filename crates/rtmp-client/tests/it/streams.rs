@@ -41,6 +41,42 @@ async fn a_publication_sends_what_it_is_given_and_says_goodbye() {
 }
 
 #[tokio::test]
+async fn what_was_sent_last_arrives_at_a_server_that_is_slow_and_has_something_to_say() {
+    let (listener, address) = listener().await;
+    let (sent, all_sent) = tokio::sync::oneshot::channel();
+    let (told, all_told) = tokio::sync::oneshot::channel();
+    let body: Bytes = [INTER, vec![9; 1 << 16].as_slice()].concat().into();
+    let client = async {
+        let options = Options::default();
+        let mut publication = Publication::open(&Connector::default(), url(address), options).await.unwrap();
+        for number in 0..16 {
+            publication.send(Video, number, &body).await.unwrap();
+        }
+        publication.flush().await.unwrap();
+        sent.send(()).unwrap();
+        all_told.await.unwrap();
+        publication.close().await;
+    };
+    let server = async {
+        let mut peer = Peer::accept(&listener).await;
+        peer.begin().await;
+        all_sent.await.unwrap();
+        // An acknowledgement that the client will not have read when it closes.
+        peer.raw(3, 0, &[0, 0, 0, 1]).await;
+        told.send(()).unwrap();
+        // Until the client has closed, or waits for us.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..16 {
+            assert_eq!(peer.media().await.2, body);
+        }
+        assert!(matches!(peer.next().await, Some(Event::Unpublish { .. })));
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
 async fn a_playback_receives_what_is_sent_until_the_end_is_told() {
     let (listener, address) = listener().await;
     let client = async {

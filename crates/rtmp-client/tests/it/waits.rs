@@ -3,7 +3,9 @@
 use crate::peer::{INTER, Peer, hasty, listener, soon, url};
 use bytes::Bytes;
 use jackfield_media::TrackKind::Video;
-use jackfield_rtmp_client::{ClientError, Options, Playback, Publication};
+use jackfield_rtmp_client::{ClientError, Options, Playback, Publication, Statistics};
+use jackfield_runtime::clock;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 #[tokio::test]
@@ -41,6 +43,30 @@ async fn questions_without_answer_are_not_waited_for() {
         peer.asked().await;
         peer.session.accept_connect().unwrap();
         while peer.next().await.is_some() {}
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_much_and_reads_nothing_is_left() {
+    let (listener, address) = listener().await;
+    let (mut connector, options) = hasty();
+    connector.timeouts.silence = Duration::from_secs(2);
+    let client = async {
+        let mut publication = Publication::open(&connector, url(address), options).await.unwrap();
+        let far = clock::now().after(Duration::from_secs(3600));
+        let error = soon("the end", publication.tend(far)).await.unwrap_err();
+        assert!(matches!(error, ClientError::Stalled), "{error}");
+        // An answer has a third of a question's bytes at least. What the system has not taken is little.
+        let Statistics { received_bytes, sent_bytes, .. } = publication.statistics();
+        assert!(received_bytes < 3 * (sent_bytes + (2 << 20)), "{received_bytes}, {sent_bytes}");
+    };
+    let server = async {
+        let mut peer = Peer::accept(&listener).await;
+        peer.begin().await;
+        // Ping requests.
+        let one = [2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 0, 0, 0, 1];
+        peer.flood(&one.repeat(1 << 16)).await;
     };
     tokio::join!(client, server);
 }
