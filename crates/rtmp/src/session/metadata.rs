@@ -4,6 +4,7 @@ use crate::Error;
 use crate::amf::{self, AmfError, AmfReader, Form, Object, Value};
 use crate::message::MessageLimits;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 
 /// What a data message is.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,12 +116,13 @@ fn metadata(properties: Object) -> DataMessage {
     DataMessage::Metadata { properties, body: body.into() }
 }
 
-/// The properties that can be handed on: named, finite, printable, true of a live stream.
+/// The properties that can be handed on: named, finite, printable, true of a live stream. Of several of one name the
+/// first.
 fn clean(object: &Object) -> Object {
-    let mut cleaned = Object::new();
+    let (mut cleaned, mut names) = (Object::new(), BTreeSet::new());
     for (name, value) in object.iter() {
         let named = is_printable(name) && !name.is_empty() && !FILE_PROPERTIES.contains(&name);
-        if let Some(value) = clean_value(value).filter(|_| named && cleaned.find(name).is_none()) {
+        if let Some(value) = clean_value(value).filter(|_| named && names.insert(name)) {
             cleaned.push(name.to_owned(), value);
         }
     }
