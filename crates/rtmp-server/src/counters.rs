@@ -1,10 +1,12 @@
 //! What happened in numbers, and the log lines that must stay few.
 
 use jackfield_net::Seldom;
+use jackfield_rtmp::Counters as SessionCounters;
 use jackfield_runtime::clock;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Counters of one service.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Counters {
     bad_proxy: Count,
     bad_tls: Count,
     malformed_media: Count,
+    /// Of the connections that have ended.
+    left_out: Mutex<SessionCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +54,9 @@ pub struct CountersSnapshot {
     pub bad_tls: u64,
     /// Media messages that were dropped because their head was cut off.
     pub malformed_media: u64,
+    /// Messages that connections left out of account, told when a connection ends: shared objects, data that cannot be
+    /// told in AMF0, and so on.
+    pub left_out: SessionCounters,
 }
 
 impl Counters {
@@ -61,7 +68,29 @@ impl Counters {
             bad_proxy: self.bad_proxy.so_far(),
             bad_tls: self.bad_tls.so_far(),
             malformed_media: self.malformed_media.so_far(),
+            left_out: *self.left_out.lock().unwrap_or_else(PoisonError::into_inner),
         }
+    }
+
+    /// A connection has ended that left these out of account.
+    pub(crate) fn left_out(&self, session: SessionCounters) {
+        let SessionCounters {
+            ignored_media,
+            unreadable_data,
+            shared_objects,
+            unknown_messages,
+            unknown_commands,
+        } = session;
+        // Empty media that keeps a connection busy, and commands of Flash, are nothing to tell of.
+        if unreadable_data + shared_objects + unknown_messages > 0 {
+            tracing::info!(unreadable_data, shared_objects, unknown_messages, "Messages were left out");
+        }
+        let mut all = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        all.ignored_media += ignored_media;
+        all.unreadable_data += unreadable_data;
+        all.shared_objects += shared_objects;
+        all.unknown_messages += unknown_messages;
+        all.unknown_commands += unknown_commands;
     }
 
     pub(crate) fn garbage(&self, peer: SocketAddr, error: &impl Display) {

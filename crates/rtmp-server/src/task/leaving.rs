@@ -53,6 +53,7 @@ impl ConnectionTask {
 
     /// Closes the socket, then tells so.
     pub(super) fn close_socket(self, reason: EndReason) {
+        self.shared.counters.left_out(self.session.counters());
         let Self { connection, socket, writer, .. } = self;
         drop((socket, writer));
         if let Some(connection) = Arc::into_inner(connection) {

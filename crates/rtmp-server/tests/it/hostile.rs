@@ -155,6 +155,23 @@ async fn malformed_media_is_dropped_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn messages_that_are_left_out_are_counted_when_the_connection_has_ended() {
+    let server = Server::start();
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    // Shared objects in both forms, AMF3 that AMF0 cannot tell (an array of bytes), and a type that nobody has defined.
+    let bytes_in_amf3 = b"\x02\0\x03onX\x11\x0c\x03a";
+    for (kind, body) in [(19, &b"\0"[..]), (16, b"\0"), (18, bytes_in_amf3), (99, b"?")] {
+        let header = MessageHeader { chunk_stream: 5, message_stream: stream, kind, timestamp: 0 };
+        publisher.session.send_raw(header, body);
+    }
+    publisher.flush().await;
+    drop(publisher);
+    server.quiet().await;
+    let left_out = server.running.counters().left_out;
+    assert_eq!((left_out.shared_objects, left_out.unreadable_data, left_out.unknown_messages), (2, 1, 1));
+}
+
+#[tokio::test]
 async fn a_connect_that_cannot_be_read_is_told_why_before_the_close() {
     let server = Server::start();
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
