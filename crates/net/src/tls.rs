@@ -15,7 +15,7 @@ mod tests;
 mod validity;
 
 pub use certificates::{
-    Blame, CertificateError, CertificateFiles, Certificates, Lasts, Replaced, check_authorities,
+    Blame, CertificateError, CertificateFiles, Certificates, Lasts, Readers, Replaced, check_authorities,
 };
 pub(crate) use socket::Drained;
 pub use socket::{HandshakeError, Received, TlsSocket};

@@ -39,6 +39,22 @@ impl CertificateFiles {
     pub fn check(&self) -> Result<Lasts, CertificateError> {
         read(self).map(|read| read.lasts)
     }
+
+    /// Who may read the key, as far as its file says; of a file that is not there, nobody.
+    #[must_use]
+    pub fn key_readers(&self) -> Readers {
+        let mode = std::fs::metadata(&self.key).map_or(0, |found| found.mode());
+        if mode & 0o004 == 0 { Readers::Some } else { Readers::Everybody }
+    }
+}
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner, and its group perhaps.
+    Some,
+    /// Every user of the machine.
+    Everybody,
 }
 
 /// Reads authorities only to see whether they can be used.

@@ -6,7 +6,7 @@ use super::source::{At, Node, Raw};
 use super::table::Given;
 use super::tables::{HookTable, HttpTable, RtmpsTable};
 use super::value::{Reading, split_commas};
-use jackfield_net::tls::{Blame, CertificateError, CertificateFiles, Lasts, check_authorities};
+use jackfield_net::tls::{Blame, CertificateError, CertificateFiles, Lasts, Readers, check_authorities};
 use std::path::{Path, PathBuf};
 
 impl RtmpsTable {
@@ -141,8 +141,13 @@ fn check_files(given: &Given, index: usize, files: &CertificateFiles, cx: &mut R
         }
         Err(error) => {
             let at = if error.blame() == Blame::Key { key_at } else { cert_at };
-            refuse_files(&error, &at, cx);
+            return refuse_files(&error, &at, cx);
         }
+    }
+    if files.key_readers() == Readers::Everybody {
+        let help = format!("chmod o-r {}", files.key.display());
+        let label = "is to be kept from everybody but the server";
+        cx.note(Severity::Warning, &key_at, "every user of this machine can read the key", label, Some(help));
     }
 }
 
@@ -157,6 +162,9 @@ fn refuse_files(error: &CertificateError, at: &At, cx: &mut Reading) {
         CertificateError::Mismatch { .. } => "belongs to another certificate",
         CertificateError::NoKey { .. } => "must be a private key as PEM, without a password",
         CertificateError::NoCertificate { .. } => "must be a certificate as PEM",
+        CertificateError::Unusable { blame: Blame::Key, .. } => {
+            "must be a key of ECDSA (P-256 or P-384), Ed25519 or RSA (2048 to 4096 bits)"
+        }
         CertificateError::Unreadable { .. } | CertificateError::Unusable { .. } => "cannot be used",
     };
     let _none: Option<()> = cx.refuse(at, error.to_string(), label);

@@ -1,6 +1,8 @@
 //! Listeners under TLS and their certificates.
 
 use super::*;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 /// A folder with certificates: `a` and `b` with their keys, `old` that has expired, and files that are none.
 struct Pems(Folder);
@@ -18,7 +20,15 @@ impl Pems {
             put(&format!("{name}.key"), &key.serialize_pem());
         }
         put("none.pem", "nothing");
-        Self(folder)
+        let pems = Self(folder);
+        for name in ["a", "b", "old"] {
+            pems.permit(&format!("{name}.key"), 0o640);
+        }
+        pems
+    }
+
+    fn permit(&self, file: &str, mode: u32) {
+        std::fs::set_permissions(self.path(file), Permissions::from_mode(mode)).unwrap();
     }
 
     fn load(&self, text: &str, given: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -121,6 +131,28 @@ fn what_is_wrong_with_certificates_is_told_at_its_place() {
     pems.check("[rtmps]\ncert = \"a.pem\"\nkey = \"pipe\"\n", &["3:7: pipe is not a file (must be a file)"]);
     let near = pems.load("[rtmps]\ncert = \"a.pen\"\nkey = \"a.key\"\n", &[]).unwrap_err();
     assert!(near.to_string().contains("did you mean `a.pem`?"), "{near}");
+}
+
+#[test]
+fn a_key_that_everybody_can_read_is_warned_of_and_one_that_is_not_supported_told() {
+    let pems = Pems::new("tls-keys");
+    pems.permit("b.key", 0o644);
+    let text = "[rtmps]\ncert = [\"a.pem\", \"b.pem\"]\nkey = [\"a.key\", \"b.key\"]\n";
+    let open = "every user of this machine can read the key (is to be kept from everybody but the server)";
+    pems.check(text, &[&format!("3:17: {open}")]);
+    let warned = pems.load(text, &[]).unwrap().warnings.to_string();
+    assert!(warned.contains("chmod o-r "), "{warned}");
+
+    // Of X25519, which signs nothing.
+    let other = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n\
+                 -----END PRIVATE KEY-----\n";
+    std::fs::write(pems.path("b.key"), other).unwrap();
+    pems.permit("b.key", 0o600);
+    let problem = pems.load(text, &[]).unwrap_err().to_string();
+    assert!(
+        problem.contains("b.key cannot be used") && problem.contains("Ed25519 or RSA (2048"),
+        "{problem}"
+    );
 }
 
 #[test]
