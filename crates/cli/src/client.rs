@@ -7,7 +7,8 @@ mod progress;
 mod publish;
 mod stop;
 
-use jackfield_rtmp_client::ClientError;
+use jackfield_rtmp::Scheme;
+use jackfield_rtmp_client::{ClientError, RtmpUrl};
 pub(crate) use options::{Play, Probe, Publish};
 
 /// Receives a stream into a file.
@@ -26,16 +27,20 @@ pub(crate) fn probe(options: Probe) -> anyhow::Result<String> {
 }
 
 /// What was opened, or why not, with what can be done about it.
-fn opened<T>(opened: Result<T, ClientError>, what: impl FnOnce() -> String) -> anyhow::Result<T> {
+fn opened<T>(opened: Result<T, ClientError>, what: &str, url: &RtmpUrl) -> anyhow::Result<T> {
     opened.map_err(|error| {
         let advice = match &error {
             error if error.is_distrust() => {
                 "; --tls-ca FILE names who is to be believed, --insecure believes anybody"
             }
             ClientError::Tls { .. } => "; is this a port for RTMPS?",
+            // A port with TLS hangs up on clear text.
+            ClientError::ServerClosed | ClientError::Lost(_) if url.scheme() == Scheme::Rtmp => {
+                "; does this port want rtmps://?"
+            }
             _ => "",
         };
-        anyhow::anyhow!("{}: {error}{advice}", what())
+        anyhow::anyhow!("{what} {url}: {error}{advice}")
     })
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn run(options: Play) -> anyhow::Result<()> {
     // A file is made only for a stream that is there.
     let begin = async {
         let open = Playback::open(&connector, options.url.clone(), options.endurance.options());
-        let playback = opened(open.await, || format!("cannot play {}", options.url))?;
+        let playback = opened(open.await, "cannot play", &options.url)?;
         anyhow::Ok((playback, Output::create(&options.output).await?))
     };
     let (mut playback, mut out) = tokio::select! {
@@ -214,5 +214,29 @@ impl Output {
             }
             written => written.context("cannot write what came"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TrackKind::{Audio, Data, Video};
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn headers_and_data_at_time_0_make_no_stream_long() {
+        let mut out = Output::create(Path::new("/dev/null")).await.unwrap();
+        let bodies: [(_, _, &'static [u8]); 6] = [
+            (Data, 0, b"\x02\x00\x0aonMetaData\x05"),
+            (Video, 0, &[0x17, 0, 0, 0, 0, 1]),
+            (Audio, 0, &[0xaf, 0, 0x12, 0x10]),
+            (Video, 3_600_000, &[0x17, 1, 0, 0, 0, 5]),
+            (Audio, 3_600_040, &[0xaf, 1, 5]),
+            (Video, 0, &[0x17, 0, 0, 0, 0, 1]),
+        ];
+        for (kind, timestamp_ms, body) in bodies {
+            out.add(&Message { kind, timestamp_ms, body: Bytes::from_static(body) });
+        }
+        assert_eq!(out.media(), Duration::from_millis(40));
     }
 }

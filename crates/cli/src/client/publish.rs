@@ -35,7 +35,7 @@ pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
             bail!("{} has no tags", input.name());
         };
         let open = Publication::open(&connector, options.url.clone(), options.endurance.options());
-        let publication = opened(open.await, || format!("cannot publish to {}", options.url))?;
+        let publication = opened(open.await, "cannot publish to", &options.url)?;
         anyhow::Ok((input, first, publication))
     };
     let (mut input, first, publication) = tokio::select! {

@@ -7,6 +7,7 @@ use jackfield_containers::flv::{Tag, TagReader, write_header, write_tag};
 use jackfield_media::TrackKind::{self, Audio, Data, Video};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::Shutdown;
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
 /// H.264, 320x180.
@@ -276,4 +277,18 @@ fn errors_say_what_to_do() {
         assert_eq!(ran.code, Some(code), "{args:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(expect), "{args:?}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn who_is_hung_up_on_in_clear_text_is_told_of_rtmps() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rtmp://{}/live/show", listener.local_addr().unwrap());
+    std::thread::scope(|scope| {
+        // Twice: the client tries the simple handshake too.
+        scope.spawn(|| (0..2).for_each(|_| drop(listener.accept().unwrap().0.shutdown(Shutdown::Both))));
+        let ran = run(&["probe", &url]);
+        assert_eq!(ran.code, Some(1));
+        let ends = [&format!("cannot play {url}: "), "; does this port want rtmps://?"];
+        assert!(ends.iter().all(|end| ran.stderr.contains(*end)), "{}", ran.stderr);
+    });
 }
