@@ -16,6 +16,7 @@ mod workers;
 use anyhow::{Context, Result, bail};
 use jackfield_e2e::rtmp::Client;
 use jackfield_e2e::{LogLine, SOON, Server};
+use jiff::Timestamp;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -85,13 +86,19 @@ struct HookCall {
     outcome: String,
     /// From the moment when it was sent to its handler.
     elapsed_ms: u64,
+    /// When its handler was asked, in microseconds. Lines of the log follow one another in the order in which those who
+    /// asked had their turn, which is another one on a busy machine.
+    asked_us: i64,
     pid: Option<u32>,
 }
 
 impl HookCall {
     fn read(line: &LogLine) -> Option<Self> {
         let number = |name: &str| line.value(name)?.as_u64();
+        let ended: Timestamp = line.field("timestamp")?.parse().ok()?;
+        let handled = number("handler_us").unwrap_or_default();
         Some(Self {
+            asked_us: ended.as_microsecond().checked_sub_unsigned(handled)?,
             event: line.field("event")?.to_owned(),
             stream: line.field("stream").unwrap_or_default().to_owned(),
             outcome: line.field("outcome")?.to_owned(),

@@ -7,10 +7,9 @@ use jackfield_e2e::{
     PlayerKind, PublisherKind, Receiver, Reply, Request, SOON, Server, clip, compare, forget_peak, peak_kib,
     resident_kib,
 };
-use jackfield_rtmp::chunk::{ChunkWriter, HeaderForm, MessageHeader};
-use jackfield_rtmp::message::kind;
 use serde_json::{Value, json};
-use std::io::Write;
+use socket2::SockRef;
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver as Stopped, RecvTimeoutError};
 use std::time::Duration;
 
@@ -19,21 +18,19 @@ pub(super) const PICTURES: usize = 60;
 /// What the queues of the hooks may take of the server's memory.
 const QUEUES_KIB: u64 = 32 * 1024;
 
-/// Publishes `name` and changes its codec configuration ten thousand times a second, each time an event, until the
-/// other end of the channel is gone.
+/// Connections that come and go at once, each of them two events.
+const AT_ONCE: usize = 500;
+
+/// Publishes `name`, and lets thousands of connections a second come and go, until the other end of the channel is gone.
 pub(super) fn flood(server: &Server, name: &str, stopped: &Stopped<()>) -> Result<()> {
     let mut client = Client::connect(server.rtmp(), "live")?;
-    let message_stream = client.publish(name)?;
-    let mut writer = ChunkWriter::new(HeaderForm::Shortest);
-    let mut thousand = Vec::new();
-    for number in 0..1000 {
-        // AAC LC in stereo, with 44.1 and with 48 kHz.
-        let body = if number % 2 == 0 { [0xaf, 0, 0x12, 0x10] } else { [0xaf, 0, 0x11, 0x90] };
-        let header = MessageHeader { chunk_stream: 20, message_stream, kind: kind::AUDIO, timestamp: 0 };
-        writer.write(header, &body, &mut thousand);
-    }
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(100)) {
-        client.socket().write_all(&thousand).context("the flood")?;
+    client.publish(name)?;
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(50)) {
+        for _ in 0..AT_ONCE {
+            let peer = TcpStream::connect(server.rtmp()).context("the flood")?;
+            // Reset at its end: closed in order, it would hold its port for a minute, and there are not so many.
+            SockRef::from(&peer).set_linger(Some(Duration::ZERO))?;
+        }
     }
     Ok(())
 }
@@ -49,13 +46,11 @@ const CONFIG: &str = r#"
 drain_timeout = "1s"
 [[hook]]
 name = "slow"
-on = ["codec_detected"]
-streams = ["live/flood"]
+on = ["connection_accept"]
 url = "BASE/slow"
 [[hook]]
 name = "slow-script"
-on = ["codec_detected"]
-streams = ["live/flood"]
+on = ["connection_accept"]
 run = ["sleep", "1"]
 [[hook]]
 name = "fast"

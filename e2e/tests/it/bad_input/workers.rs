@@ -138,6 +138,8 @@ fn row(server: &Server, way: &str, row: usize) -> Result<usize> {
 
 /// A worker of the plain form that has had a bad question is asked no more: whose answer its next line is, nobody knows.
 fn ensure_replaced(calls: &[HookCall]) -> Result<()> {
+    let mut calls: Vec<&HookCall> = calls.iter().collect();
+    calls.sort_by_key(|call| call.asked_us);
     let mut spoiled = BTreeSet::new();
     for call in calls {
         let Some(pid) = call.pid else { continue };
