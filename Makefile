@@ -61,3 +61,4 @@ lint: ## Check format, lints, documentation and the house rules
 fmt: ## Format the code
 	cargo fmt --all
 	cargo fmt --all --manifest-path bench/Cargo.toml
+	cargo fmt --manifest-path bench/hot_paths/Cargo.toml

@@ -5,12 +5,14 @@
 //! | `tidy` | checks the house rules that no compiler knows ([`tidy`]) |
 //! | `generate [--check]` | writes the generated documents, or tells which are out of date ([`generate`]) |
 //! | `simulate [--seeds N]` | plays the hook engine's core against its laws ([`simulate`]) |
+//! | `perf-check [--update]` | counts the instructions of the hot paths, and tells what moved ([`perf_check`]) |
 //!
 //! A task is a module with one function that takes the arguments after the task's name; [`TASKS`] lists them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod generate;
+mod perf_check;
 mod simulate;
 mod tidy;
 
@@ -37,6 +39,11 @@ const TASKS: &[Task] = &[
         name: "simulate",
         about: "play the hook engine's core against its laws (--seeds N, --seed S --trace, --mutations)",
         run: simulate::run,
+    },
+    Task {
+        name: "perf-check",
+        about: "count the instructions of the hot paths (--update: keep the counts)",
+        run: perf_check::run,
     },
 ];
 

@@ -1,0 +1,34 @@
+//! Runs one hot path of the server so and so often, for its instructions to be counted: `cargo xtask perf-check`.
+//!
+//! The count of one turn is the difference between two runs, so what a run does before and after its turns falls out.
+//! Everything runs in one thread, and nothing waits for a clock, so that two runs do the same.
+
+mod client;
+mod event;
+mod fan_out;
+mod message;
+mod under_valgrind;
+mod worker;
+
+use anyhow::{Context, Result, bail};
+
+fn main() -> Result<()> {
+    jackfield_process::run_helper_if_asked();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| -> Result<usize> {
+        words.get(at).context("a number is missing")?.parse().context("not a number")
+    };
+    match words.first().map(String::as_str) {
+        Some("message-in") => message::take(number(1)?),
+        Some("fan-out") => in_runtime(fan_out::serve(number(1)?, number(2)?)),
+        Some("event-without-hook") => in_runtime(event::tell(number(1)?)),
+        Some("worker-round-trip") => in_runtime(worker::ask(number(1)?)),
+        _ => bail!(
+            "usage: hot_paths message-in TURNS | fan-out VIEWERS TURNS | event-without-hook TURNS | worker-round-trip TURNS"
+        ),
+    }
+}
+
+fn in_runtime(path: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(path)
+}
