@@ -193,10 +193,8 @@ class Round:
             return
         with self.part(name, "3 of 6 viewers read slowly"):
             result = self.keep(name, "slow viewers", play(f"{url}/live/slow", 6, self.sizes.slow_seconds, pid, check=6, slow=3))
-            self.note(name, {
-                "slow growth": (result["rss_kib_peak"] - result["rss_kib_start"]) / 1024,
-                "slow others": result["max_gap_ms"]["p50"],
-            })
+            # That the others lost no frame was checked; this is what the slow ones cost.
+            self.note(name, {"slow growth": (result["rss_kib_peak"] - result["rss_kib_start"]) / 1024})
 
     def large_heap(self, server):
         for name, gib in (("program", 0), ("program 4 GB", 4)):
