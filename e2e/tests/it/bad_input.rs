@@ -96,13 +96,16 @@ impl HookCall {
     fn read(line: &LogLine) -> Option<Self> {
         let number = |name: &str| line.value(name)?.as_u64();
         let ended: Timestamp = line.field("timestamp")?.parse().ok()?;
-        let handled = number("handler_us").unwrap_or_default();
+        let (elapsed, queued) = (number("elapsed_us")?, number("queued_us")?);
+        // For a worker, the time until it had room.
+        let connecting = number("connect_us").unwrap_or_default();
+        let handled = elapsed.saturating_sub(queued).saturating_sub(connecting);
         Some(Self {
             asked_us: ended.as_microsecond().checked_sub_unsigned(handled)?,
             event: line.field("event")?.to_owned(),
             stream: line.field("stream").unwrap_or_default().to_owned(),
             outcome: line.field("outcome")?.to_owned(),
-            elapsed_ms: (number("elapsed_us")? - number("queued_us")?) / 1000,
+            elapsed_ms: (elapsed - queued) / 1000,
             pid: line.value("pid").and_then(|pid| u32::try_from(pid.as_u64()?).ok()),
         })
     }
