@@ -14,17 +14,16 @@ use std::collections::BTreeMap;
 /// # Errors
 /// The first event that is out of place, or what never stopped.
 pub fn check_pairs(events: &[Event]) -> Result<()> {
-    let mut open = Open::default();
+    let mut pairs = Pairs::default();
     for event in events {
-        open.tell(event).with_context(|| format!("at {}", event.json()))?;
+        pairs.tell(event)?;
     }
-    let left: Vec<&String> = open.pairs.keys().collect();
-    ensure!(left.is_empty(), "these never stopped: {left:?}");
-    Ok(())
+    pairs.finish()
 }
 
+/// The same check for events that are not kept: each is told as it comes.
 #[derive(Debug, Default)]
-struct Open {
+pub struct Pairs {
     seq: u64,
     /// What has started: its name, and the event that said so.
     pairs: BTreeMap<String, Event>,
@@ -32,8 +31,26 @@ struct Open {
     epochs: BTreeMap<String, u64>,
 }
 
-impl Open {
-    fn tell(&mut self, event: &Event) -> Result<()> {
+impl Pairs {
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// When it is out of place.
+    pub fn tell(&mut self, event: &Event) -> Result<()> {
+        self.place(event).with_context(|| format!("at {}", event.json()))
+    }
+
+    /// The server has ended.
+    ///
+    /// # Errors
+    /// What never stopped.
+    pub fn finish(&self) -> Result<()> {
+        let left: Vec<&String> = self.pairs.keys().collect();
+        ensure!(left.is_empty(), "these never stopped: {left:?}");
+        Ok(())
+    }
+
+    fn place(&mut self, event: &Event) -> Result<()> {
         let seq = text(event, "seq")?.parse().context("`seq` is no number")?;
         ensure!(seq > self.seq, "`seq` {seq} after {}", self.seq);
         self.seq = seq;

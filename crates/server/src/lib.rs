@@ -25,4 +25,5 @@ mod start;
 mod tls;
 
 pub use hooks::HookError;
+pub use parts::Inside;
 pub use start::{Server, StartError};

@@ -19,6 +19,7 @@ use jackfield_rtmp::ServerConfig;
 use jackfield_rtmp_server::{Deps, RtmpConfig, RtmpServer};
 use jackfield_runtime::{Tasks, clock};
 use jackfield_sessions::{ConnectionLimits, Connections};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,20 @@ const LEFT_OVER: Duration = Duration::from_millis(500);
 /// Descriptors for all that is no connection of a client.
 const SPARE_DESCRIPTORS: u64 = 2048;
 
+/// What stands inside a running server, for a program that has the server in its own process: it looks at it, and
+/// sends clients away.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// The connections of clients.
+    pub connections: Connections,
+    /// The streams.
+    pub hub: Hub,
+    /// The hooks.
+    pub dispatch: Dispatch,
+    /// The addresses of RTMP, in the order of the configuration: clear text first, then TLS.
+    pub rtmp: Vec<SocketAddr>,
+}
+
 /// Everything that runs.
 pub(crate) struct Parts {
     tasks: Tasks,
@@ -40,6 +55,7 @@ pub(crate) struct Parts {
     hooks: Hooks,
     dispatch: Dispatch,
     hub: Hub,
+    connections: Connections,
     rtmp: jackfield_rtmp_server::Running,
     http: HttpServer,
     health: Health,
@@ -73,10 +89,20 @@ impl Parts {
         let health = Health::default();
         let http =
             HttpServer::start(http_config(config, &tls), jackfield_api::routes(health.clone()), &tasks)?;
-        let deps = Deps { gate, hub: hub.clone(), connections, tasks: tasks.clone() };
+        let deps = Deps { gate, hub: hub.clone(), connections: connections.clone(), tasks: tasks.clone() };
         let rtmp = RtmpServer::start(rtmp_config(config, &tls), deps)?;
         let config = config.clone();
-        Ok(Self { tasks, launcher, hooks, dispatch, hub, rtmp, http, health, tls, config })
+        Ok(Self { tasks, launcher, hooks, dispatch, hub, connections, rtmp, http, health, tls, config })
+    }
+
+    /// What a program that has the server in its process may hold.
+    pub(crate) fn inside(&self) -> Inside {
+        Inside {
+            connections: self.connections.clone(),
+            hub: self.hub.clone(),
+            dispatch: self.dispatch.clone(),
+            rtmp: self.rtmp.addrs().to_vec(),
+        }
     }
 
     /// Reads the configuration again and replaces the certificates and the hooks. A bad one changes neither, but

@@ -3,7 +3,7 @@
 use crate::config::{self, Config, Flags, Problems};
 use crate::hooks::HookError;
 use crate::logging;
-use crate::parts::Parts;
+use crate::parts::{Inside, Parts};
 use crate::signals::{Signal, Signals};
 use jackfield_net::BindError;
 use jackfield_net::tls::{CertificateError, TlsError};
@@ -59,12 +59,20 @@ impl Server {
     /// # Errors
     /// [`StartError`]; then nothing runs any more.
     pub fn run(self) -> Result<(), StartError> {
+        self.run_with(drop)
+    }
+
+    /// The same; once the server is up, `up` is called within its runtime with what stands inside.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs any more.
+    pub fn run_with(self, up: impl FnOnce(Inside)) -> Result<(), StartError> {
         let (lines, waiting) = logging::start(&self.config.server);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
             let log = Tasks::new();
             drop(log.spawn("log", waiting.write(log.clone())));
-            let result = Box::pin(self.serve()).await;
+            let result = Box::pin(self.serve(up)).await;
             lines.flush(clock::now().after(LAST_WORDS)).await;
             result
         });
@@ -73,10 +81,11 @@ impl Server {
         result
     }
 
-    async fn serve(self) -> Result<(), StartError> {
+    async fn serve(self, up: impl FnOnce(Inside)) -> Result<(), StartError> {
         let mut signals = Signals::new()?;
         let mut parts = Parts::start(&self.config).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "Jackfield is up");
+        up(parts.inside());
         while signals.next().await == Signal::Reload {
             parts.reload(&self.flags);
         }
