@@ -46,9 +46,11 @@ pub mod receiver;
 pub mod rtmp;
 pub mod tls;
 
+mod broadcast;
 mod clients;
 mod events;
 mod journal;
+mod limits;
 mod matrix;
 mod node_media_server;
 mod obs;
@@ -59,11 +61,13 @@ mod program;
 mod server;
 mod tunnel;
 
+pub use broadcast::{Broadcast, PICTURE_EVERY};
 pub use clients::{Address, Player, PlayerKind, Publisher, PublisherKind, TlsVersion};
 pub use clip::{Clip, Codecs};
 pub use events::{Event, Events};
 pub use flv::{Recording, compare};
 pub use journal::Journal;
+pub use limits::{cpu_time, limit_descriptors, raise_own_descriptors};
 pub use matrix::Matrix;
 pub use node_media_server::NodeMediaServer;
 pub use obs::Obs;

@@ -7,6 +7,7 @@ mod enhanced;
 mod equality;
 mod examples;
 mod examples_guide;
+mod faults;
 mod matrix;
 mod obs;
 mod other_server;
