@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke lint fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long lint fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,10 @@ perf-check: ## Count the instructions of the hot paths; tells what moved by more
 fuzz-smoke: ## Run every fuzz target for a minute
 	@scripts/setup fuzz
 	scripts/fuzz-smoke
+
+fuzz-long: ## Give each fuzz target 30 minutes of processor time, over all runs; may be ended and goes on
+	@scripts/setup fuzz
+	scripts/fuzz-long
 
 lint: ## Check format, lints, documentation and the house rules
 	@scripts/setup build
