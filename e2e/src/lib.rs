@@ -42,6 +42,7 @@
 
 pub mod clip;
 pub mod flv;
+pub mod link;
 pub mod receiver;
 pub mod rtmp;
 pub mod tls;
