@@ -28,6 +28,8 @@ catalogue! {
     notices::ConnectionAccept,
     notices::HandshakeComplete,
     notices::ConnectionClose,
+    notices::ConnectionRefused,
+    notices::AuthFailed,
     notices::StreamCreate,
     notices::StreamDelete,
     notices::PublishStart,

@@ -35,4 +35,4 @@ pub use envelope::{DeliveryFields, Event, Scope, Stamp, Variable};
 pub use field::{Exposure, FieldValue, Fields, SecretUrl};
 pub use mask::Masker;
 pub use spec::{EventSpec, Fact, FieldSpec, Kind, OrderedBy};
-pub use vocabulary::{EndReason, Protocol, PublishType};
+pub use vocabulary::{ConnectionRefusal, EndReason, Protocol, PublishType};

@@ -5,7 +5,7 @@ mod play;
 mod publish;
 mod stream;
 
-pub use connection::{ConnectionAccept, ConnectionClose, HandshakeComplete};
+pub use connection::{AuthFailed, ConnectionAccept, ConnectionClose, ConnectionRefused, HandshakeComplete};
 pub use play::{PlayStart, PlayStop};
 pub use publish::{CodecDetected, MediaStart, MediaStop, PublishStart, PublishStop};
 pub use stream::{StreamCreate, StreamDelete};

@@ -56,6 +56,15 @@ words! {
         /// Recorded at the end of a file.
         Append = "append",
     }
+    /// Why a connection was turned away: the setting whose limit it is over.
+    ConnectionRefusal {
+        /// `[server] max_connections`.
+        MaxConnections = "max_connections",
+        /// `[server] max_connections_per_address`.
+        MaxConnectionsPerAddress = "max_connections_per_address",
+        /// `[server] max_connection_rate_per_address`.
+        ConnectionRate = "max_connection_rate_per_address",
+    }
     /// Why a connection, a publish session or a play session ended.
     EndReason {
         /// The peer closed its connection, or left without a word.

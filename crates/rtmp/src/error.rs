@@ -24,6 +24,9 @@ pub enum Error {
     /// Handshake and `connect` were not complete within their deadline.
     #[error("handshake and connect were not complete in time")]
     HandshakeTimeout,
+    /// A client was connected and used no message stream for the configured time.
+    #[error("the peer neither published nor played for too long")]
+    Unused,
     /// A publisher sent no media for the configured time.
     #[error("the publisher sent no media for too long")]
     PublisherSilent,
@@ -114,7 +117,7 @@ impl Error {
     /// Whether it is a deadline that passed, and not a rule that was broken.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::HandshakeTimeout | Self::PublisherSilent | Self::PingTimeout)
+        matches!(self, Self::HandshakeTimeout | Self::Unused | Self::PublisherSilent | Self::PingTimeout)
     }
 
     /// Whether the same peer may do better by trying again: true for deadlines only.

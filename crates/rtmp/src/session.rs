@@ -132,6 +132,9 @@ impl ServerSession {
             return;
         }
         self.pulse.received(now, bytes.len());
+        if self.streams.in_use() {
+            self.pulse.used(now);
+        }
         self.input.push(bytes);
         let limit = self.config.limits.chunk.buffered_bytes;
         if self.input.len() > limit {
@@ -184,11 +187,12 @@ impl ServerSession {
         }
     }
 
-    /// By when a publisher must have sent media, and others must be pinged.
+    /// By when a publisher must have sent media, others must be pinged, and who uses nothing must have asked for something.
     fn sign_of_life(&self) -> Mono {
         match self.streams.publishing_since() {
             Some(last_media) => self.pulse.silence_deadline(last_media),
-            None => self.pulse.ping_deadline(),
+            None if self.streams.in_use() => self.pulse.ping_deadline(),
+            None => self.pulse.ping_deadline().min(self.pulse.idle_deadline()),
         }
     }
 
@@ -203,6 +207,9 @@ impl ServerSession {
             Phase::Connected if now < self.sign_of_life() => self.keep_promises(now),
             Phase::Connected if self.streams.publishing_since().is_some() => {
                 self.finish(Error::PublisherSilent);
+            }
+            Phase::Connected if !self.streams.in_use() && now >= self.pulse.idle_deadline() => {
+                self.finish(Error::Unused);
             }
             Phase::Connected => {
                 self.keep_promises(now);

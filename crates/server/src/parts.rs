@@ -18,8 +18,9 @@ use jackfield_process::{Launcher, LauncherConfig};
 use jackfield_rtmp::ServerConfig;
 use jackfield_rtmp_server::{Deps, RtmpConfig, RtmpServer};
 use jackfield_runtime::{Tasks, clock};
-use jackfield_sessions::{ConnectionLimits, Connections};
+use jackfield_sessions::{ConnectionLimits, ConnectionRate, Connections};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,6 +193,8 @@ fn connection_limits(config: &Config, max_total: usize) -> ConnectionLimits {
     ConnectionLimits {
         max_total,
         max_per_address: config.server.max_connections_per_address,
+        rate_per_address: NonZeroU32::new(config.server.max_connection_rate_per_address)
+            .map(ConnectionRate::per_second),
         exempt: Arc::new(move |address| proxies.contains(address)),
     }
 }
@@ -234,6 +237,7 @@ fn rtmp_config(config: &Config, tls: &Tls) -> RtmpConfig {
         session: ServerConfig {
             chunk_size: u32::try_from(config.rtmp.chunk_size.0).unwrap_or(u32::MAX),
             handshake_timeout: config.rtmp.handshake_timeout,
+            idle_timeout: config.rtmp.idle_timeout,
             publisher_silence: config.rtmp.publish_timeout,
             ..ServerConfig::default()
         },

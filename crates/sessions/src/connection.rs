@@ -1,5 +1,6 @@
 //! One connection, as its own task holds it.
 
+use crate::Origin;
 use crate::connections::Connections;
 use jackfield_events::notices::{ConnectionAccept, ConnectionClose, HandshakeComplete};
 use jackfield_events::{EndReason, Protocol, Scope};
@@ -83,6 +84,7 @@ impl Counters {
 pub(crate) struct Shared {
     pub(crate) id: ConnId,
     pub(crate) peer: Peer,
+    pub(crate) origin: Option<Origin>,
     pub(crate) opened_at: Mono,
     pub(crate) counters: Arc<Counters>,
     pub(crate) kick: SetOnce<Kick>,
@@ -127,6 +129,12 @@ impl Connection {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.shared.peer
+    }
+
+    /// Under which the limits per address count it; `None` if they do not hold for it, as for loopback and proxies.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.shared.origin
     }
 
     /// When it was accepted.

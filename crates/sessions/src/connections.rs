@@ -1,8 +1,10 @@
 //! The table of all connections.
 
 use crate::connection::{Connection, Kick, Peer, Shared};
-use crate::limits::{ByAddress, ConnectionLimits, TooMany};
+use crate::limits::{ConnectionLimits, Counted, TooMany};
 use jackfield_bus::Bus;
+use jackfield_events::Scope;
+use jackfield_events::notices::ConnectionRefused;
 use jackfield_media::{ConnId, SessionId};
 use jackfield_runtime::clock;
 use std::collections::BTreeMap;
@@ -47,7 +49,7 @@ struct Inner {
 struct Table {
     last: u64,
     open: BTreeMap<ConnId, Arc<Shared>>,
-    by_address: ByAddress,
+    counted: Counted,
 }
 
 impl Connections {
@@ -65,17 +67,26 @@ impl Connections {
     /// Takes in a peer that was accepted, numbers it and tells `connection_accept`.
     ///
     /// # Errors
-    /// [`TooMany`] when a limit is reached: no event was told, close the socket.
+    /// [`TooMany`] when a limit is reached: close the socket. No event of the connection was told; that some are
+    /// turned away is told now and then, by `connection_refused`.
     pub fn open(&self, peer: Peer) -> Result<Connection, TooMany> {
+        let origin = self.0.limits.origin(peer.client.ip());
+        let now = clock::now();
         let shared = {
             let mut table = self.table();
             let open = table.open.len();
-            table.by_address.admit(peer.client.ip(), open, &self.0.limits)?;
+            if let Err(error) = table.counted.admit(now, origin, open, &self.0.limits) {
+                let due = table.counted.refused.one(now, error.reason());
+                drop(table);
+                self.refused(peer, error, due);
+                return Err(error);
+            }
             table.last += 1;
             let shared = Arc::new(Shared {
                 id: ConnId(table.last),
                 peer,
-                opened_at: clock::now(),
+                origin,
+                opened_at: now,
                 counters: Arc::default(),
                 kick: SetOnce::new(),
             });
@@ -130,7 +141,15 @@ impl Connections {
     pub(crate) fn forget(&self, shared: &Shared) {
         let mut table = self.table();
         if table.open.remove(&shared.id).is_some() {
-            table.by_address.release(shared.peer.client.ip(), &self.0.limits);
+            table.counted.release(shared.origin);
+        }
+    }
+
+    /// Tells that connections are turned away, if that is due: `times` since it was told last.
+    fn refused(&self, peer: Peer, error: TooMany, times: Option<u64>) {
+        if let Some(times) = times {
+            let (client_ip, protocol, reason) = (peer.client.ip(), peer.protocol, error.reason());
+            self.0.bus.emit(&Scope::default(), &ConnectionRefused { client_ip, protocol, reason, times });
         }
     }
 

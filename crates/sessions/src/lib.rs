@@ -27,12 +27,22 @@
 //! # });
 //! ```
 //!
+//! Who is over a limit, on all connections or on those of one address, is not served and has no number; that it
+//! happens is told by `connection_refused`, at most every 10 s.
+//!
 //! What it does not do: it owns no socket, closes none, and asks nobody.
 
 mod connection;
 mod connections;
 mod limits;
+mod origin;
+mod rate;
+mod refusals;
 
 pub use connection::{Connection, Counters, Kick, Peer, Tls};
 pub use connections::{ConnectionSnapshot, Connections, Unknown};
 pub use limits::{ConnectionLimits, Exempt, TooMany};
+pub use origin::Origin;
+pub use rate::ConnectionRate;
+
+use refusals::RefusalPace;

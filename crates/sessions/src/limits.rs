@@ -1,27 +1,45 @@
-//! How many connections there may be.
+//! How many connections there may be, and how fast new ones may come.
 
+use crate::rate::{Buckets, ConnectionRate, Taken};
+use crate::{Origin, RefusalPace};
+use jackfield_events::ConnectionRefusal;
+use jackfield_media::Mono;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Says of an address whether the limit per address does not hold for it.
+/// Says of an address whether the limits per address do not hold for it.
 pub type Exempt = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
-/// How many connections there may be at once.
+/// How many connections there may be at once, and how fast new ones may come.
+///
+/// An address of IPv6 counts as its /64 ([`Origin`]).
 #[derive(Clone)]
 pub struct ConnectionLimits {
     /// In all. Bounds memory and descriptors.
     pub max_total: usize,
     /// From one address; 0 means no limit. Loopback never counts.
     pub max_per_address: usize,
+    /// New ones from one address; `None` means no limit. Loopback never counts.
+    pub rate_per_address: Option<ConnectionRate>,
     /// Further addresses that never count: proxies, behind which many clients look like one.
     pub exempt: Exempt,
 }
 
+impl ConnectionLimits {
+    /// Under which the limits per address count a client; `None` if they do not hold for it.
+    #[must_use]
+    pub fn origin(&self, client: IpAddr) -> Option<Origin> {
+        let address = client.to_canonical();
+        let free = address.is_loopback() || (self.exempt)(address);
+        (!free).then(|| Origin::of(address))
+    }
+}
+
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { max_total: 65_536, max_per_address: 0, exempt: Arc::new(|_| false) }
+        Self { max_total: 65_536, max_per_address: 0, rate_per_address: None, exempt: Arc::new(|_| false) }
     }
 }
 
@@ -30,6 +48,7 @@ impl fmt::Debug for ConnectionLimits {
         f.debug_struct("ConnectionLimits")
             .field("max_total", &self.max_total)
             .field("max_per_address", &self.max_per_address)
+            .field("rate_per_address", &self.rate_per_address)
             .finish_non_exhaustive()
     }
 }
@@ -43,46 +62,67 @@ pub enum TooMany {
     /// [`ConnectionLimits::max_per_address`].
     #[error("the limit of {0} connections from one address is reached")]
     PerAddress(usize),
+    /// [`ConnectionLimits::rate_per_address`].
+    #[error("the limit of {0} new connections a second from one address is reached")]
+    Rate(u32),
 }
 
-/// Connections by address; it remembers only addresses that are counted and have one now.
-#[derive(Debug, Default)]
-pub(crate) struct ByAddress(HashMap<IpAddr, usize>);
+impl TooMany {
+    /// The word for it in events.
+    #[must_use]
+    pub fn reason(self) -> ConnectionRefusal {
+        match self {
+            Self::Total(_) => ConnectionRefusal::MaxConnections,
+            Self::PerAddress(_) => ConnectionRefusal::MaxConnectionsPerAddress,
+            Self::Rate(_) => ConnectionRefusal::ConnectionRate,
+        }
+    }
+}
 
-impl ByAddress {
+/// What the limits count.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    /// Open connections by client; it remembers only those that are counted and have one now.
+    open: HashMap<Origin, usize>,
+    buckets: Buckets,
+    pub(crate) refused: RefusalPace,
+}
+
+impl Counted {
+    /// Lets one more in, besides the `open` ones.
     pub(crate) fn admit(
         &mut self,
-        client: IpAddr,
+        now: Mono,
+        origin: Option<Origin>,
         open: usize,
         limits: &ConnectionLimits,
     ) -> Result<(), TooMany> {
         if open >= limits.max_total {
             return Err(TooMany::Total(limits.max_total));
         }
-        if let Some(address) = counted(client, limits) {
-            let count = self.0.entry(address).or_default();
-            if *count >= limits.max_per_address {
-                return Err(TooMany::PerAddress(limits.max_per_address));
-            }
-            *count += 1;
+        let Some(origin) = origin else { return Ok(()) };
+        let of_origin = self.open.get(&origin).copied().unwrap_or_default();
+        if limits.max_per_address > 0 && of_origin >= limits.max_per_address {
+            return Err(TooMany::PerAddress(limits.max_per_address));
+        }
+        if let Some(rate) = limits.rate_per_address
+            && self.buckets.take(now, origin, rate) == Taken::No
+        {
+            return Err(TooMany::Rate(rate.per_second.get()));
+        }
+        if limits.max_per_address > 0 {
+            self.open.insert(origin, of_origin + 1);
         }
         Ok(())
     }
 
-    pub(crate) fn release(&mut self, client: IpAddr, limits: &ConnectionLimits) {
-        let Some(address) = counted(client, limits) else { return };
-        if let Some(count) = self.0.get_mut(&address) {
+    pub(crate) fn release(&mut self, origin: Option<Origin>) {
+        let Some(origin) = origin else { return };
+        if let Some(count) = self.open.get_mut(&origin) {
             *count -= 1;
             if *count == 0 {
-                self.0.remove(&address);
+                self.open.remove(&origin);
             }
         }
     }
-}
-
-/// The address under which the limit counts, if it does.
-fn counted(client: IpAddr, limits: &ConnectionLimits) -> Option<IpAddr> {
-    let address = client.to_canonical();
-    let free = limits.max_per_address == 0 || address.is_loopback() || (limits.exempt)(address);
-    (!free).then_some(address)
 }

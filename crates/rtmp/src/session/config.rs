@@ -13,6 +13,8 @@ pub struct ServerConfig {
     pub window_bytes: u32,
     /// From accepting to a whole `connect`. Bounds what a silent or slow peer holds.
     pub handshake_timeout: Duration,
+    /// How long a client that is connected may neither publish nor play, nor ask to. Kept to within the ping's interval.
+    pub idle_timeout: Duration,
     /// How long a publisher may send neither audio, video nor data.
     pub publisher_silence: Duration,
     /// A client that does not publish and sends nothing for this long is pinged.
@@ -29,6 +31,7 @@ impl Default for ServerConfig {
             chunk_size: 4096,
             window_bytes: 2_500_000,
             handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
             publisher_silence: Duration::from_secs(30),
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(30),

@@ -67,6 +67,7 @@ impl ServerSession {
             return Err(Withdrawn);
         };
         self.phase = Phase::Connected;
+        self.pulse.used(self.pulse.now());
         let window = self.config.window_bytes;
         self.outbox.window_ack_size(window);
         self.outbox.set_peer_bandwidth(window, BandwidthLimit::Dynamic);

@@ -21,11 +21,14 @@ pub(super) enum Ping {
 #[derive(Debug)]
 pub(super) struct Pulse {
     setup_deadline: Mono,
+    idle_timeout: Duration,
     publisher_silence: Duration,
     ping_interval: Duration,
     ping_timeout: Duration,
     /// When the last byte came.
     last_input: Mono,
+    /// When it was last seen that a message stream is used; before any was, when `connect` was accepted.
+    last_use: Mono,
     /// When the unanswered ping was written.
     pinged: Option<Mono>,
     /// When the last ping was written, for the round trip.
@@ -43,10 +46,12 @@ impl Pulse {
     pub(super) fn new(config: &ServerConfig, now: Mono) -> Self {
         Self {
             setup_deadline: now.after(config.handshake_timeout),
+            idle_timeout: config.idle_timeout,
             publisher_silence: config.publisher_silence,
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,
             last_input: now,
+            last_use: now,
             pinged: None,
             last_ping: None,
             received: 0,
@@ -104,6 +109,15 @@ impl Pulse {
 
     pub(super) fn setup_deadline(&self) -> Mono {
         self.setup_deadline
+    }
+
+    /// A message stream is used, or `connect` was accepted.
+    pub(super) fn used(&mut self, now: Mono) {
+        self.last_use = now;
+    }
+
+    pub(super) fn idle_deadline(&self) -> Mono {
+        self.last_use.after(self.idle_timeout)
     }
 
     pub(super) fn silence_deadline(&self, last_media: Mono) -> Mono {

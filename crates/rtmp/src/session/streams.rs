@@ -95,6 +95,11 @@ impl MessageStreams {
         self.open.iter().any(|(_, role)| matches!(role, Role::PlayAsked(_)))
     }
 
+    /// Whether any stream is used for anything, or its question is open.
+    pub(super) fn in_use(&self) -> bool {
+        self.open.iter().any(|(_, role)| !matches!(role, Role::Idle))
+    }
+
     /// When media last came on the publishing stream that has been silent for longest; `None` if none
     /// publishes.
     pub(super) fn publishing_since(&self) -> Option<Mono> {

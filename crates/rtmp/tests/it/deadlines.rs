@@ -110,3 +110,36 @@ fn a_publisher_that_has_stopped_is_pinged_like_anybody() {
     assert_eq!(wire.server.poll_timeout(), Some(at(40)));
     assert_eq!(pass(&mut wire), ["ping 40000"]);
 }
+
+#[test]
+fn a_client_that_uses_nothing_is_ended_and_slow_bytes_do_not_save_it() {
+    let mut wire = Wire::connected();
+    wire.now = at(20);
+    wire.command(0, "createStream", 2.0, &[Value::Null]);
+    wire.exchange();
+    for second in [31, 59] {
+        wire.now = at(second);
+        wire.message(0, kind::USER_CONTROL, 0, &UserControl::PingRequest(1).encode());
+        assert_eq!(wire.exchange(), ["pong 1"]);
+    }
+    assert_eq!(wire.server.poll_timeout(), Some(at(60)));
+    pass(&mut wire);
+    assert_eq!((wire.closed, wire.now), (Some(Error::Unused), at(60)));
+}
+
+#[test]
+fn who_has_played_may_ask_again_for_a_while() {
+    let mut wire = Wire::playing();
+    wire.now = at(100);
+    wire.message(0, kind::USER_CONTROL, 0, &UserControl::PingRequest(1).encode());
+    wire.exchange();
+    wire.now = at(110);
+    wire.command(1, "closeStream", 0.0, &[Value::Null]);
+    wire.exchange();
+    assert_eq!(pass(&mut wire), ["ping 140000"]);
+    wire.message(0, kind::USER_CONTROL, 0, &UserControl::PingResponse(140_000).encode());
+    wire.exchange();
+    assert_eq!(wire.server.poll_timeout(), Some(at(170)));
+    pass(&mut wire);
+    assert_eq!(wire.closed, Some(Error::Unused));
+}

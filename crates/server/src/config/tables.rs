@@ -99,8 +99,11 @@ tables! {
         log_format: LogFormat = "text" flag "log-format",
         /// Connections in total; the descriptor limit is raised to the hard one at start.
         max_connections: usize = 65536 in 1 ..= 1000000,
-        /// Connections per client address, 0 for no limit; loopback and `trusted_proxies` never count.
+        /// Connections per client address, 0 for no limit; loopback and `trusted_proxies` never count, an IPv6 address counts
+        /// as its /64.
         max_connections_per_address: usize = 0 in 0 ..= 1000000,
+        /// New connections a second per client address, and twice as many at once; 0 for no limit. Who never counts is as above.
+        max_connection_rate_per_address: u32 = 100 in 0 ..= 1000000,
         /// How long hooks are given at stop to deliver what they still hold.
         drain_timeout: Duration = "10s" in "0s" ..= "10m",
     }
@@ -113,6 +116,8 @@ tables! {
         chunk_size: ByteSize = "4KiB" in 128 ..= 65536 flag "chunk-size",
         /// A client that has not ended its handshake by then is closed.
         handshake_timeout: Duration = "10s" in "100ms" ..= "1m",
+        /// A client that is connected and neither publishes nor plays, nor asks to, for so long is closed.
+        idle_timeout: Duration = "1m" in "1s" ..= "1d",
         /// A publisher that sends nothing for so long is closed.
         publish_timeout: Duration = "30s" in "1s" ..= "1h",
     }

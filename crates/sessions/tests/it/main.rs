@@ -4,8 +4,9 @@
 
 use jackfield_bus::{Bus, Sink};
 use jackfield_events::{EndReason, Event, EventSet, EventType, Masker, Protocol};
-use jackfield_sessions::{ConnectionLimits, Connections, Kick, Peer, Tls, TooMany, Unknown};
+use jackfield_sessions::{ConnectionLimits, ConnectionRate, Connections, Kick, Peer, Tls, TooMany, Unknown};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ impl Kept {
         let line = |event: &Arc<Event>| {
             let data: Vec<String> =
                 event.data().iter().map(|(name, value)| format!("{name}={value}")).collect();
-            format!("{} {} {}", event.event_type(), event.scope().conn_id.unwrap(), data.join(" "))
+            let id = event.scope().conn_id.map_or_else(String::new, |id| format!("{id} "));
+            format!("{} {id}{}", event.event_type(), data.join(" "))
         };
         self.0.lock().unwrap().iter().map(line).collect()
     }
@@ -95,6 +97,7 @@ async fn limits_refuse_without_an_event_and_free_again() {
         max_total: 4,
         max_per_address: 1,
         exempt: Arc::new(|address| address.to_string() == "198.51.100.9"),
+        ..ConnectionLimits::default()
     });
     let first = connections.open(peer("203.0.113.7:1")).unwrap();
     // The same address in its IPv6 form.
@@ -103,9 +106,42 @@ async fn limits_refuse_without_an_event_and_free_again() {
         [connections.open(peer("127.0.0.1:1")).unwrap(), connections.open(peer("[::1]:2")).unwrap()];
     let _proxy = connections.open(peer("198.51.100.9:1")).unwrap();
     assert_eq!(connections.open(peer("203.0.113.8:1")).unwrap_err(), TooMany::Total(4));
-    assert_eq!(kept.lines().len(), 4);
+    let of_connections = |line: &String| !line.starts_with("connection_refused");
+    assert_eq!(kept.lines().iter().filter(|line| of_connections(line)).count(), 4);
     drop(first);
     assert!(connections.open(peer("203.0.113.7:3")).is_ok());
+}
+
+#[tokio::test]
+async fn an_ipv6_client_counts_by_its_64() {
+    let limits = ConnectionLimits { max_per_address: 1, ..ConnectionLimits::default() };
+    let (connections, _kept) = table(limits);
+    let first = connections.open(peer("[2001:db8:1:2::3]:1")).unwrap();
+    assert_eq!(connections.open(peer("[2001:db8:1:2::4]:1")).unwrap_err(), TooMany::PerAddress(1));
+    assert!(connections.open(peer("[2001:db8:1:3::4]:1")).is_ok());
+    drop(first);
+    assert!(connections.open(peer("[2001:db8:1:2::5]:1")).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_connections_of_one_address_have_a_rate_and_refusals_are_told_at_a_pace() {
+    let rate_per_address = NonZeroU32::new(10).map(ConnectionRate::per_second);
+    let (connections, kept) = table(ConnectionLimits { rate_per_address, ..ConnectionLimits::default() });
+    let open = |client: &str| (0..100).filter(|_| connections.open(peer(client)).is_ok()).count();
+    assert_eq!(open("203.0.113.7:1"), 20);
+    assert_eq!([open("127.0.0.1:1"), open("203.0.113.8:1")], [100, 20]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(open("203.0.113.7:1"), 10);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(open("203.0.113.7:1"), 20);
+    let told: Vec<String> =
+        kept.lines().into_iter().filter(|line| line.starts_with("connection_refused")).collect();
+    let line = |times| {
+        format!(
+            r#"connection_refused client_ip="203.0.113.7" protocol="rtmp" reason="max_connection_rate_per_address" times={times}"#
+        )
+    };
+    assert_eq!(told, [line(1), line(79 + 80 + 90 + 1)]);
 }
 
 #[tokio::test]
