@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long lint fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants lint fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,10 @@ fuzz-smoke: ## Run every fuzz target for a minute
 fuzz-long: ## Give each fuzz target 30 minutes of processor time, over all runs; may be ended and goes on
 	@scripts/setup fuzz
 	scripts/fuzz-long
+
+mutants: ## Put defects into hooks, gate, rtmp and hub, and tell which no test finds (can be ended and goes on)
+	@scripts/setup mutants
+	scripts/mutants gate hooks rtmp hub
 
 lint: ## Check format, lints, documentation and the house rules
 	@scripts/setup build
