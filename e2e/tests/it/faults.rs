@@ -1,10 +1,11 @@
 //! Faults of the machine and of what the server works with. `docs/reliability.md` says which test stands for which fault.
 
+mod answers;
 mod descriptors;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Refused};
-use jackfield_e2e::{LogLine, Server};
+use jackfield_e2e::{LogLine, SOON, Server};
 
 /// Publishes and leaves again; the description of the refusal, if there is one.
 fn ask(server: &Server, name: &str) -> Result<Option<String>> {
@@ -23,16 +24,25 @@ fn allowed(server: &Server, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// How the calls of a hook about this stream ended, in the order of their ends.
-fn outcomes(server: &Server, hook: &str, stream: &str) -> Vec<String> {
-    let lines = server.log().all();
-    let lines = lines.iter().filter_map(|line| LogLine::parse(line));
-    let calls = lines.filter(|line| {
-        line.message() == "Hook called"
-            && line.field("hook") == Some(hook)
-            && line.field("stream") == Some(stream)
-    });
-    calls.filter_map(|line| line.field("outcome").map(str::to_owned)).collect()
+/// How a call of a hook ended, as the log tells it.
+#[derive(Debug, Clone)]
+struct Asked {
+    outcome: String,
+    pid: Option<u64>,
+}
+
+/// Waits until so many calls of a hook have ended; those that have, in the order of their ends.
+fn calls_of(server: &Server, hook: &str, at_least: usize) -> Result<Vec<Asked>> {
+    server.log().wait(&format!("end of call {at_least} of `{hook}`"), SOON, |lines| {
+        let lines = lines.iter().filter(|line| line.contains(hook)).filter_map(|line| LogLine::parse(line));
+        let calls = lines.filter(|line| line.message() == "Hook called" && line.field("hook") == Some(hook));
+        let call = |line: LogLine| Asked {
+            outcome: line.field("outcome").unwrap_or_default().to_owned(),
+            pid: line.value("pid").and_then(serde_json::Value::as_u64),
+        };
+        let calls: Vec<Asked> = calls.map(call).collect();
+        (calls.len() >= at_least).then_some(calls)
+    })
 }
 
 /// How many lines of the log are this sentence.
