@@ -93,6 +93,7 @@ mod tests {
         };
         check("camera=2", "camera=2");
         check("name=a&camera=2", "name=***&camera=2");
+        check("name=a&quiet", "name=***&quiet");
         check("path=live%2Fa&a", "path=***&***");
         check("%61=1", "***");
         check("%&%4", "%&%4");

@@ -124,3 +124,13 @@ async fn the_hub_decides_once_more_when_two_were_allowed() {
     let _publisher = kit.hub.publish(first).await.unwrap();
     assert_eq!(kit.hub.publish(second).await.unwrap_err(), Busy::Publisher);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_was_silent_for_as_long_as_is_allowed_no_longer_keeps_its_key() {
+    let kit = Kit::new(Takeover::Stale, &[], None, |_| None);
+    let grant = kit.gate.publish(&kit.connection, publish_ask("show")).await.unwrap();
+    let _publisher = kit.hub.publish(grant).await.unwrap();
+    tokio::time::advance(kit.hub.config().stale).await;
+    let grant = kit.gate.publish(&kit.connection, publish_ask("show")).await.unwrap();
+    kit.hub.publish(grant).await.expect("the hub draws the same line");
+}
