@@ -6,6 +6,7 @@ pub const USAGE: &str = "usage:
                      [--slow K --slow-kbps R] [--timeout S] [--json FILE] [--each] [--quickack] [--raw]
   rtmp_load publish URL --flv FILE [--n N] [--secs S]
   rtmp_load pubtime URL [--count K] [--gap-ms MS] [--parallel] [--timeout S]      ({i} in the URL becomes the round's number)
+  rtmp_load flood URL [--rate R] [--secs S]
   rtmp_load hook [--listen A:P] [--delay-ms MS] [--status CODE] [--body TEXT] [--show]
   rtmp_load cpu --pid P[,P] --secs S
   rtmp_load floor --flv FILE --n N [--listen A:P] [--batch-ms B]

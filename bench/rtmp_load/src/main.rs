@@ -3,6 +3,7 @@ mod amf;
 mod args;
 mod chunk;
 mod event_loop;
+mod flood;
 mod floor;
 mod flv;
 mod hook;
@@ -37,6 +38,7 @@ fn main() {
             show: a.has("show"),
         }),
         "cpu" => cpu(&a),
+        "flood" => flood::run(&a),
         "floor" => floor::run(&a),
         "askfloor" => floor::ask(&a),
         _ => Err(USAGE.to_string()),

@@ -6,7 +6,8 @@ use crate::pacer::Pacer;
 use crate::play_report;
 use crate::proc::{self, Sample};
 use crate::reference::Reference;
-use crate::session::{Kind, Reading, State, Url};
+use crate::session::{Kind, Reading, Session, State, Url};
+use crate::sys;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ pub struct Window {
     pub own: Sample,
     pub bytes: Vec<u64>,
     pub frames: Vec<u64>,
+    pub segments: Vec<Option<u32>>,
 }
 
 /// What there is to report when all is over.
@@ -152,6 +154,11 @@ fn watch(plan: &Plan, lp: &mut Loop, mut publisher: Option<(Pacer, Reference)>) 
     }
 }
 
+/// Segments with data that have reached this viewer: what its server wrote, as the wire saw it.
+pub fn segments(s: &Session) -> Option<u32> {
+    if s.state == State::Live { sys::data_segments_in(s.fd) } else { None }
+}
+
 fn open_window(plan: &Plan, lp: &mut Loop) -> Window {
     for s in &mut lp.s {
         s.latency.clear();
@@ -164,6 +171,7 @@ fn open_window(plan: &Plan, lp: &mut Loop) -> Window {
         own: proc::sample(&[std::process::id()]),
         bytes: lp.s.iter().map(|s| s.n.bytes).collect(),
         frames: lp.s.iter().map(|s| s.n.video).collect(),
+        segments: lp.s.iter().map(segments).collect(),
     }
 }
 

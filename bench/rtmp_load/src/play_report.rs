@@ -1,7 +1,7 @@
 //! What `play` prints: one JSON object, and with `--each` a line for each viewer.
 use crate::args::Args;
 use crate::event_loop::Loop;
-use crate::play::{Plan, Watched, Window};
+use crate::play::{self, Plan, Watched, Window};
 use crate::proc;
 use crate::report::{self, Out};
 use crate::session::{Reading, Session, State};
@@ -92,7 +92,11 @@ fn rates(o: &mut Out, lp: &Loop, first_sub: usize, window: &Window, secs: f64) {
     o.dist("kbit_s", each(&|i, s| (s.slow_bps == 0).then(|| kbit(i, s))));
     o.dist(
         "video_fps",
-        each(&|i, s| (!s.draining()).then(|| (s.n.video - base(&window.frames, i)) as f64 / secs)),
+        each(&|i, s| {
+            // Slow readers get fewer by their own fault.
+            let counts = !s.draining() && s.slow_bps == 0;
+            counts.then(|| (s.n.video - base(&window.frames, i)) as f64 / secs)
+        }),
     );
     o.dist(
         "max_gap_ms",
@@ -106,6 +110,11 @@ fn rates(o: &mut Out, lp: &Loop, first_sub: usize, window: &Window, secs: f64) {
             Some(s.n.last_ts.wrapping_sub(s.n.first_ts?) as i32 as f64 - wall)
         }),
     );
+    let segments = |i: usize, s: &Session| {
+        let before = window.segments.get(i).copied().flatten()?;
+        (s.slow_bps == 0).then_some(play::segments(s)?.wrapping_sub(before) as f64 / secs)
+    };
+    o.dist("segments_per_s", each(&segments));
     let ms = |f: &dyn Fn(&Session) -> &Vec<u32>| -> Vec<f64> {
         lp.s[first_sub..].iter().flat_map(|s| f(s).iter().map(|us| *us as f64 / 1e3)).collect()
     };

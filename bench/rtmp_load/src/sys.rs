@@ -1,6 +1,6 @@
 //! The few Linux calls the tool needs, declared by hand so that it has no dependencies.
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 pub const EPOLLIN: u32 = 0x001;
 pub const EPOLLOUT: u32 = 0x004;
@@ -19,8 +19,10 @@ const EINPROGRESS: i32 = 115;
 const SOL_SOCKET: i32 = 1;
 const SO_ERROR: i32 = 4;
 const SO_RCVBUF: i32 = 8;
+const SO_LINGER: i32 = 13;
 const IPPROTO_TCP: i32 = 6;
 const TCP_NODELAY: i32 = 1;
+const TCP_INFO: i32 = 11;
 const TCP_QUICKACK: i32 = 12;
 const RLIMIT_NOFILE: i32 = 7;
 const SC_CLK_TCK: i32 = 2;
@@ -46,6 +48,7 @@ unsafe extern "C" {
     fn epoll_ctl(epfd: i32, op: i32, fd: i32, ev: *mut EpollEvent) -> i32;
     fn epoll_wait(epfd: i32, ev: *mut EpollEvent, max: i32, timeout: i32) -> i32;
     fn socket(domain: i32, ty: i32, proto: i32) -> i32;
+    fn bind(fd: i32, addr: *const u8, len: u32) -> i32;
     fn connect(fd: i32, addr: *const u8, len: u32) -> i32;
     fn getsockopt(fd: i32, level: i32, name: i32, val: *mut i32, len: *mut u32) -> i32;
     fn setsockopt(fd: i32, level: i32, name: i32, val: *const i32, len: u32) -> i32;
@@ -97,9 +100,9 @@ impl Epoll {
     }
 }
 
-/// Starts a non-blocking TCP connect; completion shows as EPOLLOUT.
-pub fn tcp_connect(addr: &std::net::SocketAddr, rcvbuf: Option<i32>) -> io::Result<RawFd> {
-    let (domain, raw): (i32, Vec<u8>) = match addr {
+/// An address as the kernel takes it, with its family.
+fn raw_address(addr: &std::net::SocketAddr) -> (i32, Vec<u8>) {
+    match addr {
         std::net::SocketAddr::V4(a) => {
             let mut b = vec![0u8; 16];
             b[0..2].copy_from_slice(&(AF_INET as u16).to_ne_bytes());
@@ -114,7 +117,12 @@ pub fn tcp_connect(addr: &std::net::SocketAddr, rcvbuf: Option<i32>) -> io::Resu
             b[8..24].copy_from_slice(&a.ip().octets());
             (AF_INET6, b)
         }
-    };
+    }
+}
+
+/// Starts a non-blocking TCP connect; completion shows as EPOLLOUT.
+pub fn tcp_connect(addr: &std::net::SocketAddr, rcvbuf: Option<i32>) -> io::Result<RawFd> {
+    let (domain, raw) = raw_address(addr);
     let fd = unsafe { socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
@@ -132,6 +140,31 @@ pub fn tcp_connect(addr: &std::net::SocketAddr, rcvbuf: Option<i32>) -> io::Resu
         }
     }
     Ok(fd)
+}
+
+/// A TCP connection from this address of our own, opened before it is returned. Closing it resets it, so that its port is free at once.
+pub fn connect_from(addr: &std::net::SocketAddr, source: std::net::Ipv4Addr) -> io::Result<OwnedFd> {
+    let checked = |result: i32| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) };
+    let (_, from) = raw_address(&(source, 0).into());
+    let (domain, to) = raw_address(addr);
+    unsafe {
+        let socket = OwnedFd::from_raw_fd(checked(socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0))?);
+        let fd = socket.as_raw_fd();
+        let linger = [1i32, 0];
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, linger.as_ptr(), 8);
+        checked(bind(fd, from.as_ptr(), from.len() as u32))?;
+        checked(connect(fd, to.as_ptr(), to.len() as u32))?;
+        Ok(socket)
+    }
+}
+
+/// Segments with data that came in, as the kernel counts them (`tcpi_data_segs_in` of tcp_info, Linux 4.6).
+pub fn data_segments_in(fd: RawFd) -> Option<u32> {
+    const AT: usize = 152 / 4;
+    let mut info = [0i32; 64];
+    let mut len = size_of_val(&info) as u32;
+    let got = unsafe { getsockopt(fd, IPPROTO_TCP, TCP_INFO, info.as_mut_ptr(), &mut len) };
+    (got == 0 && len as usize >= 4 * (AT + 1)).then(|| info[AT] as u32)
 }
 
 pub fn so_error(fd: RawFd) -> i32 {
