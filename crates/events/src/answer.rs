@@ -59,11 +59,25 @@ pub enum OnError {
     Value(Text),
 }
 
+/// What a client is told of a refusal without a public reason.
+pub const DEFAULT_PUBLIC: &str = "Refused.";
+
+/// What a denial comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DenialCause {
+    /// The hook answered deny: something is wrong with the client.
+    Answer,
+    /// The hook failed, and its policy is deny: nothing is known of the client.
+    Failure,
+}
+
 /// A refusal and who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// The hook that said no, or that failed and whose policy is deny.
     pub hook: Text,
+    /// Whether it said so itself.
+    pub cause: DenialCause,
     /// Why.
     pub reason: Reason,
 }
@@ -72,7 +86,7 @@ impl Denial {
     /// What the client is told: the public reason, or `Refused.`
     #[must_use]
     pub fn public(&self) -> &str {
-        self.reason.public.as_ref().map_or("Refused.", Text::as_str)
+        self.reason.public.as_ref().map_or(DEFAULT_PUBLIC, Text::as_str)
     }
 }
 

@@ -28,7 +28,7 @@ pub mod questions;
 mod spec;
 mod vocabulary;
 
-pub use answer::{Answer, Decision, Denial, OnError, Reason, Verdict};
+pub use answer::{Answer, DEFAULT_PUBLIC, Decision, Denial, DenialCause, OnError, Reason, Verdict};
 pub use catalogue::{EventSet, EventType};
 pub use docs::{catalogue_json, markdown};
 pub use envelope::{DeliveryFields, Event, Scope, Stamp, Variable};

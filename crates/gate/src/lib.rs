@@ -47,11 +47,16 @@
 //! got through because a hook failed is marked with the hook's name in the questions that follow on the
 //! connection, and in the start fact (`failopen`).
 //!
+//! Clients whose questions are denied again and again wait before the next one is asked ([`Gate::slow_guessing`]); each
+//! denial is told by `auth_failed`.
+//!
 //! A question that no hook wants costs one atomic load. What it does not do: it opens no source, it
 //! writes to no socket, and it knows no protocol; a [`Refusal`] is said in the protocol's words by the
 //! service.
 
 mod ask;
+mod caution;
+mod guessing;
 mod old_name;
 mod play;
 mod publish;
@@ -62,10 +67,11 @@ pub use ask::{ConnectionAsk, PlayAsk, PublishAsk};
 pub use play::ResolvedPlay;
 pub use refusal::{Refusal, RefusalKind};
 
+use caution::Caution;
 use jackfield_bus::Bus;
 use jackfield_dispatch::Dispatch;
 use jackfield_events::questions::AuthorizeConnection;
-use jackfield_events::{Fact, Scope, Verdict};
+use jackfield_events::{DenialCause, Fact, Scope, Verdict};
 use jackfield_hub::{Hub, Minter, Takeover};
 use jackfield_media::{StreamKey, Text};
 use jackfield_sessions::Connection;
@@ -82,6 +88,7 @@ struct Inner {
     minter: Minter,
     bus: Bus,
     takeover: Takeover,
+    caution: Caution,
 }
 
 impl Gate {
@@ -89,7 +96,8 @@ impl Gate {
     /// publisher whose key another one wants.
     #[must_use]
     pub fn new(dispatch: Dispatch, hub: Hub, minter: Minter, bus: Bus, takeover: Takeover) -> Self {
-        Self(Arc::new(Inner { dispatch, hub, minter, bus, takeover }))
+        let caution = Caution::default();
+        Self(Arc::new(Inner { dispatch, hub, minter, bus, takeover, caution }))
     }
 
     /// Asks whether the connection may go on, before anything is served to it.
@@ -110,8 +118,12 @@ impl Gate {
             flash_ver: ask.flash_ver.clone(),
             query: ask.query.clone(),
         };
+        if self.0.dispatch.wants(AuthorizeConnection::TYPE) {
+            self.take_turn(connection, &ask.app).await?;
+        }
         let mut failopen = Vec::new();
-        self.ask(&connection.scope(), question, &mut failopen).await?;
+        let about = About { connection, prefix: &ask.app, scope: &connection.scope() };
+        self.ask(about, question, &mut failopen).await?;
         connection.admit(failopen);
         Ok(())
     }
@@ -120,14 +132,14 @@ impl Gate {
     /// through are added. Returns the key that a hook put in place of the asked one.
     async fn ask<F: Fact>(
         &self,
-        scope: &Scope,
+        about: About<'_>,
         question: impl FnOnce(Vec<Text>) -> F,
         failopen: &mut Vec<Text>,
     ) -> Result<Option<StreamKey>, Refusal> {
         if !self.0.dispatch.wants(F::TYPE) {
             return Ok(None);
         }
-        let event = self.0.bus.question(scope, &question(failopen.clone()));
+        let event = self.0.bus.question(about.scope, &question(failopen.clone()));
         match self.0.dispatch.ask(event).await {
             Verdict::Allow { key, failopen: failed, tags: _ } => {
                 for hook in failed {
@@ -137,9 +149,23 @@ impl Gate {
                 }
                 Ok(key)
             }
-            Verdict::Deny(denial) => Err(Refusal::denied(F::TYPE, &denial)),
+            Verdict::Deny(denial) => {
+                if denial.cause == DenialCause::Answer {
+                    self.count_denial(about, F::TYPE, &denial);
+                }
+                Err(Refusal::denied(F::TYPE, &denial))
+            }
         }
     }
+}
+
+/// Whom and what a question is about.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    connection: &'a Connection,
+    /// What guesses at the key have in common with it.
+    prefix: &'a str,
+    scope: &'a Scope,
 }
 
 impl fmt::Debug for Gate {

@@ -1,6 +1,6 @@
 //! Why a session may not go on.
 
-use jackfield_events::{Denial, EventType};
+use jackfield_events::{DEFAULT_PUBLIC, Denial, EventType};
 use jackfield_media::Text;
 use std::fmt;
 
@@ -32,6 +32,15 @@ impl Refusal {
             detail.push_str(part);
         }
         Self { kind: RefusalKind::Denied, public: denial.public().into(), detail: detail.into() }
+    }
+
+    /// The client hears what it hears when a hook gives no reason: whether one was asked is nothing for a guesser.
+    pub(crate) fn unasked() -> Self {
+        Self {
+            kind: RefusalKind::Denied,
+            public: DEFAULT_PUBLIC.into(),
+            detail: "not asked: its address was denied too often".into(),
+        }
     }
 
     pub(crate) fn busy() -> Self {

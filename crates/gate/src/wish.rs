@@ -1,6 +1,7 @@
 //! The way of a wish through its two questions: under which key, and may it?
 
-use crate::{Gate, Refusal};
+use crate::guessing::prefix;
+use crate::{About, Gate, Refusal};
 use jackfield_events::{Fact, Scope};
 use jackfield_media::{StreamKey, Text};
 use jackfield_sessions::{Connection, Peer};
@@ -35,12 +36,17 @@ impl Gate {
         connection: &Connection,
         asked: W,
     ) -> Result<Resolved<W>, Refusal> {
+        let wants = |question| self.0.dispatch.wants(question);
+        if wants(W::Resolve::TYPE) || wants(W::Authorize::TYPE) {
+            self.take_turn(connection, prefix(asked.key())).await?;
+        }
         let mut scope = connection.scope();
         scope.session_id = Some(connection.next_session_id());
         scope.stream_key = Some(asked.key().clone());
         let question = |failopen| asked.question(connection.peer(), asked.key(), failopen);
         let mut failopen = connection.failopen().to_vec();
-        let key = self.ask(&scope, question, &mut failopen).await?;
+        let about = About { connection, prefix: prefix(asked.key()), scope: &scope };
+        let key = self.ask(about, question, &mut failopen).await?;
         let key = key.unwrap_or_else(|| asked.key().clone());
         scope.stream_key = Some(key.clone());
         Ok(Resolved { asked, key, scope, failopen })
@@ -54,7 +60,9 @@ impl Gate {
     ) -> Result<(), Refusal> {
         let Resolved { asked, key, scope, failopen } = resolved;
         let question = |failopen| W::Authorize::from(asked.question(connection.peer(), key, failopen));
-        self.ask(scope, question, failopen).await?;
+        // What the client guessed at is the key that it said.
+        let about = About { connection, prefix: prefix(asked.key()), scope };
+        self.ask(about, question, failopen).await?;
         Ok(())
     }
 }

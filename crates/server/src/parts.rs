@@ -85,6 +85,7 @@ impl Parts {
 
         let (hub, minter) = Hub::new(hub_config(config), bus.clone(), tasks.clone());
         let gate = Gate::new(dispatch.clone(), hub.clone(), minter, bus.clone(), takeover(config));
+        gate.slow_guessing(NonZeroU32::new(config.security.max_denials_per_minute));
         let connections = Connections::new(bus, connection_limits(config, max_connections));
         let tls = Tls::start(config, &tasks)?;
         let health = Health::default();

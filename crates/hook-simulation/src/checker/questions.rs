@@ -3,7 +3,7 @@
 use super::notices::Audience;
 use super::{About, Checked, Checker, Configured, Hid, Open, Secret, rule};
 use crate::input::Input;
-use jackfield_events::{Answer, Decision, Denial, Event, Kind, OnError, Reason, Verdict};
+use jackfield_events::{Answer, Decision, Denial, DenialCause, Event, Kind, OnError, Reason, Verdict};
 use jackfield_hooks::{Failure, HookSpec, Mode, Outcome, Owner, QuestionId, Request, Settled};
 use jackfield_media::{Mono, StreamKey, Text};
 use std::collections::BTreeMap;
@@ -253,7 +253,8 @@ impl Asked {
             Decision::Pass => {}
             Decision::Allow => self.tags.extend(answer.tags),
             Decision::Deny => {
-                self.verdict = Some(Verdict::Deny(Denial { hook: end.hook.clone(), reason: answer.reason }));
+                let (hook, cause) = (end.hook.clone(), DenialCause::Answer);
+                self.verdict = Some(Verdict::Deny(Denial { hook, cause, reason: answer.reason }));
             }
             Decision::Replace(value) => {
                 self.key = self.replaced(value);
@@ -292,7 +293,8 @@ impl Asked {
         if policy == OnError::Deny {
             let code = Some(end.outcome.as_str().into());
             let reason = Reason { code, text: Some(end.detail.as_str().into()), public: None };
-            self.verdict = Some(Verdict::Deny(Denial { hook: end.hook.clone(), reason }));
+            let (hook, cause) = (end.hook.clone(), DenialCause::Failure);
+            self.verdict = Some(Verdict::Deny(Denial { hook, cause, reason }));
         } else {
             self.failopen.push(end.hook.clone());
             self.about.failopen.push(end.hook.clone());

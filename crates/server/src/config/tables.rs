@@ -171,12 +171,15 @@ tables! {
         max_latency_ms: u64 = 40 in 0 ..= 1000,
     }
 
-    /// Secrets and proxies.
+    /// Secrets, proxies and guessing.
     pub struct SecurityTable "security" {
         /// Networks whose connections begin with a PROXY protocol v2 header: `["10.0.0.0/8"]`.
         trusted_proxies: Vec<ProxyNetwork> = [],
         /// Query parameters, besides the built-in ones, whose values read `***` outside of questions.
         secret_params: Vec<String> = [],
+        /// Denials a minute and client address that delay nothing; from then on the next question about it waits 1 s, 2 s, 4 s …
+        /// 10 s. 0 never delays; loopback and `trusted_proxies` never wait, an IPv6 address counts as its /64.
+        max_denials_per_minute: u32 = 5 in 0 ..= 1000000,
         /// How often the files of certificates are looked at; what has changed is read at the look after.
         certificate_check: Duration = "5s" in "100ms" ..= "1d",
     }

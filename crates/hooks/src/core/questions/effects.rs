@@ -5,7 +5,7 @@ use super::super::notices::copy;
 use super::super::slot::Configured;
 use super::{Core, QuestionId};
 use crate::{Failure, Mutation, Outcome};
-use jackfield_events::{Answer, Decision, Denial, Event, Kind, OnError, Reason, Verdict};
+use jackfield_events::{Answer, Decision, Denial, DenialCause, Event, Kind, OnError, Reason, Verdict};
 use jackfield_media::Text;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) enum Effect {
     Replaced(Box<Event>),
     /// Let through in spite of a failure, perhaps with a value.
     LetThrough(Box<Event>),
-    Denied(Reason),
+    Denied(DenialCause, Reason),
 }
 
 impl<H: Clone> Core<H> {
@@ -25,7 +25,7 @@ impl<H: Clone> Core<H> {
         match &answer.decision {
             Decision::Deny if self.is(Mutation::DenyOverturned) => Ok(Effect::Nothing),
             Decision::Pass | Decision::Allow => Ok(Effect::Nothing),
-            Decision::Deny => Ok(Effect::Denied(answer.reason.clone())),
+            Decision::Deny => Ok(Effect::Denied(DenialCause::Answer, answer.reason.clone())),
             Decision::Replace(_) if question.event.spec().kind != Kind::Resolve => {
                 Err(failure(Outcome::ProtocolError, "this question has nothing to replace"))
             }
@@ -52,7 +52,7 @@ impl<H: Clone> Core<H> {
         let denied = || {
             let code = Some(failed.outcome.as_str().into());
             let text = Some(failed.detail.as_str().into());
-            (OnError::Deny, Effect::Denied(Reason { code, text, public: None }))
+            (OnError::Deny, Effect::Denied(DenialCause::Failure, Reason { code, text, public: None }))
         };
         let Some(question) = self.questions.get(&id) else { return denied() };
         let (name, spec) = (&configured.spec.name, question.event.spec());
@@ -92,8 +92,8 @@ impl<H: Clone> Core<H> {
                 question.failopen.push(hook.clone());
                 question.event = Arc::from(event);
             }
-            Effect::Denied(reason) => {
-                self.conclude(id, Verdict::Deny(Denial { hook: hook.clone(), reason }));
+            Effect::Denied(cause, reason) => {
+                self.conclude(id, Verdict::Deny(Denial { hook: hook.clone(), cause, reason }));
             }
         }
     }
