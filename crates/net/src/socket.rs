@@ -1,7 +1,9 @@
 //! A connected socket, in clear text or under TLS.
 
 use crate::tls::TlsSocket;
+use socket2::SockRef;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// A socket that its reader and its writers share. Clones are the same one.
@@ -21,6 +23,22 @@ impl Socket {
             Self::Plain(stream) => stream,
             Self::Tls(socket) => socket.tcp(),
         }
+    }
+
+    /// Bounds what the kernel keeps of this socket after it is closed: without, a peer that is alive and takes nothing has
+    /// it keep all that was written, megabytes, for as long as it likes.
+    ///
+    /// As long as the peer takes something the rest is delivered; once it has taken nothing for `silence`, it is dropped
+    /// (RFC 5482, tcp(7) `TCP_USER_TIMEOUT`).
+    pub fn give_up_after(&self, silence: Duration) {
+        let milliseconds = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
+        // A socket that is not connected any more holds nothing.
+        let _gone = rustix::net::sockopt::set_tcp_user_timeout(self.tcp(), milliseconds);
+    }
+
+    /// When it is closed, what the peer has not taken is dropped, and the peer is told by RST (socket(7), `SO_LINGER`).
+    pub fn reset_on_close(&self) {
+        let _gone = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
     }
 }
 

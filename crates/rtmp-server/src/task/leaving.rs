@@ -9,6 +9,11 @@ use jackfield_events::EndReason;
 use jackfield_rtmp::Output;
 use jackfield_runtime::clock;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a client whose connection has ended may take nothing of what is still on its way: some round trips on the worst
+/// of links.
+const UNTAKEN: Duration = Duration::from_secs(10);
 
 impl ConnectionTask {
     /// Ends all sessions, says farewell, and waits a moment for the client to hear it.
@@ -30,6 +35,17 @@ impl ConnectionTask {
             let deadline = clock::now().after(self.shared.config.linger);
             // Whoever does not read its farewell in time misses it.
             let _in_time = clock::until(deadline, self.part()).await;
+        }
+        self.bound_what_is_untaken();
+    }
+
+    /// Whoever has not even taken what came before the farewell does not keep it in our kernel; what others have not taken
+    /// yet is delivered, as long as they take some of it now and then.
+    fn bound_what_is_untaken(&self) {
+        if self.writer.backlog().bytes > 0 {
+            self.socket.reset_on_close();
+        } else {
+            self.socket.give_up_after(UNTAKEN);
         }
     }
 
