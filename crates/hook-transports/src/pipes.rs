@@ -4,9 +4,28 @@ use crate::output::LoggedLines;
 use jackfield_runtime::clock;
 use std::future::pending;
 use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
+
+/// A pipe that a program writes to.
+#[derive(Debug)]
+pub(crate) enum Pipe {
+    /// The runtime tells when there is something in it.
+    Watched(pipe::Receiver),
+    /// It is watched when somebody waits for it, which hardly anybody does when the program has ended.
+    Unwatched(OwnedFd),
+}
+
+impl AsFd for Pipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Watched(pipe) => pipe.as_fd(),
+            Self::Unwatched(pipe) => pipe.as_fd(),
+        }
+    }
+}
 
 /// What is read in one go.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -66,7 +85,7 @@ pub(crate) enum Kept {
 #[derive(Debug)]
 pub(crate) struct Output {
     /// `None` when it is closed.
-    pipe: Option<pipe::Receiver>,
+    pipe: Option<Pipe>,
     flow: Flow,
     lines: LoggedLines,
     keep: Kept,
@@ -82,7 +101,7 @@ enum Flow {
 }
 
 impl Output {
-    pub(crate) fn new(pipe: Option<pipe::Receiver>, lines: LoggedLines, keep: Kept) -> Self {
+    pub(crate) fn new(pipe: Option<Pipe>, lines: LoggedLines, keep: Kept) -> Self {
         Self { pipe, flow: Flow::Nothing, lines, keep, kept: Vec::new() }
     }
 
@@ -122,9 +141,15 @@ impl Output {
         if self.flow == Flow::Something {
             tokio::task::yield_now().await;
         }
+        if let Some(Pipe::Unwatched(pipe)) = self.pipe.take_if(|pipe| matches!(pipe, Pipe::Unwatched(_))) {
+            match pipe::Receiver::from_owned_fd(pipe) {
+                Ok(pipe) => self.pipe = Some(Pipe::Watched(pipe)),
+                Err(_broken) => return self.take(0, &[]),
+            }
+        }
         loop {
             match &self.pipe {
-                Some(pipe) if pipe.readable().await.is_ok() => {}
+                Some(Pipe::Watched(pipe)) if pipe.readable().await.is_ok() => {}
                 Some(_broken) => return self.take(0, &[]),
                 None => return pending().await,
             }
@@ -136,7 +161,7 @@ impl Output {
 
     /// Reads without waiting; an error if there is nothing.
     fn try_read(&mut self) -> Result<(), ()> {
-        let Some(pipe) = &self.pipe else { return Err(()) };
+        let Some(Pipe::Watched(pipe)) = &self.pipe else { return Err(()) };
         let mut chunk = [0; CHUNK_BYTES];
         let read = match pipe.try_read(&mut chunk) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -202,8 +227,7 @@ mod tests {
         let (ours, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
         rustix::io::write(&theirs, &[b'x'; CHUNK_BYTES + 1]).unwrap();
         let lines = OutputLog::new("h".into()).lines(1, Source::Stdout, Secrets::Untold);
-        let pipe = pipe::Receiver::from_owned_fd(ours).unwrap();
-        let mut output = Output::new(Some(pipe), lines, Kept::Nothing);
+        let mut output = Output::new(Some(Pipe::Unwatched(ours)), lines, Kept::Nothing);
         output.read().await;
         let next = pin!(output.read()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(next.is_pending(), "the second part was read without letting others go on");

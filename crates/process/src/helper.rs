@@ -15,6 +15,7 @@ use jackfield_media::Mono;
 use jackfield_runtime::clock;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
+use start::Starter;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -46,6 +47,7 @@ struct Helper {
     /// no more than a few for each program that runs.
     outbox: VecDeque<Reply>,
     table: Table,
+    starter: Starter,
     sweep: Option<Sweep>,
     buffer: Vec<u8>,
 }
@@ -58,6 +60,7 @@ impl Helper {
             server: Server::There,
             outbox: VecDeque::from([Reply::Ready]),
             table: Table::default(),
+            starter: Starter::default(),
             sweep: None,
             buffer: vec![0; MAX_MESSAGE_BYTES],
         }
@@ -86,18 +89,24 @@ impl Helper {
 
     /// Waits for something to do, at most until the next deadline.
     fn wait(&mut self, now: Mono) -> io::Result<Ready> {
-        let starting: Vec<u64> = self.table.starting().map(|(id, _)| id).collect();
+        let mut starting = Vec::new();
         let mut polled = vec![PollFd::new(&self.child_signals, PollFlags::IN)];
-        polled
-            .extend(self.table.starting().map(|(_, status)| PollFd::new(status.descriptor(), PollFlags::IN)));
+        let mut next_look = None;
+        for (id, start, look_at) in self.table.starting() {
+            if look_at <= now {
+                starting.push(id);
+                polled.push(PollFd::new(start.descriptor(), PollFlags::IN));
+            } else {
+                next_look = Some(next_look.map_or(look_at, |earlier: Mono| earlier.min(look_at)));
+            }
+        }
         if self.server == Server::There {
             let wanted = if self.outbox.is_empty() { PollFlags::IN } else { PollFlags::OUT };
             polled.push(PollFd::new(&self.socket, wanted));
         }
-        let next = [self.table.next_kill(), self.sweep.as_ref().map(Sweep::next)].into_iter().flatten().min();
-        // A millisecond more than needed: to wake up just before the deadline would be in vain.
-        let timeout = next.map(|at| at.since(now) + Duration::from_millis(1));
-        let timeout = timeout.map(|timeout| Timespec {
+        let sweep = self.sweep.as_ref().map(Sweep::next);
+        let next = [self.table.next_kill(), sweep, next_look].into_iter().flatten().min();
+        let timeout = next.map(|at| at.since(now)).map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
         });
@@ -115,8 +124,9 @@ impl Helper {
     }
 
     fn drain_child_signals(&self) {
+        // One read takes them all: there is one SIGCHLD at most, however many children it is for.
         let mut signals = [0; 1024];
-        while rustix::io::read(&self.child_signals, &mut signals).is_ok_and(|length| length > 0) {}
+        rustix::io::read(&self.child_signals, &mut signals).ok();
     }
 
     /// Takes what the server asks for, a few requests at a time.
@@ -144,7 +154,7 @@ impl Helper {
 
     fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) {
         match request {
-            Request::Spawn(spawn) => self.spawn(&spawn, descriptors),
+            Request::Spawn(spawn) => self.spawn(*spawn, descriptors),
             Request::End { id, grace } => self.table.end(id, grace, clock::now()),
             Request::Sweep { request, grace, scope } => self.begin_sweep(scope, grace, Some(request)),
             Request::Count { request } => {
@@ -160,18 +170,17 @@ impl Helper {
         }
     }
 
-    fn spawn(&mut self, spawn: &Spawn, given: Vec<OwnedFd>) {
-        match start::start(spawn, given) {
-            Ok((pid, status)) => self.table.add(spawn.id, pid, status),
-            Err(failure) => {
-                self.reply(Reply::Failed { id: spawn.id, step: failure.step, errno: failure.errno });
-            }
+    fn spawn(&mut self, spawn: Spawn, given: Vec<OwnedFd>) {
+        let id = spawn.id;
+        match self.starter.start(spawn, given) {
+            Ok((pid, starting)) => self.table.add(id, pid, starting, clock::now()),
+            Err(failure) => self.reply(Reply::Failed { id, step: failure.step, errno: failure.errno }),
         }
     }
 
     fn look_after_starts(&mut self, ready: &[u64]) {
         for id in ready {
-            if let Some(reply) = self.table.look_after_start(*id) {
+            if let Some(reply) = self.table.look_after_start(*id, &mut self.starter) {
                 self.reply(reply);
             }
         }
@@ -183,7 +192,7 @@ impl Helper {
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(ended) = ended(status) else { continue };
             reaped = true;
-            for reply in self.table.leader_ended(pid, ended).into_iter().flatten() {
+            if let Some(reply) = self.table.leader_ended(pid, ended, &mut self.starter) {
                 self.reply(reply);
             }
         }

@@ -54,7 +54,7 @@ mod wire;
 
 pub use error::{SpawnError, StartError, Step};
 pub use helper::run_helper_if_asked;
-pub use launcher::{Child, ExitStatus, Launcher, LauncherConfig, Running, Unswept};
+pub use launcher::{Begun, Child, ExitStatus, Finished, Launcher, LauncherConfig, Running, Unswept};
 pub use program::{Env, Limits, Output, Program, Stdin, User};
 
 /// Lets a test binary be its own helper: to be written once at the top of `tests/it/main.rs`.

@@ -58,13 +58,16 @@ impl Program {
 }
 
 /// Where a program's standard input comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Stdin {
     /// It reads nothing.
     #[default]
     Null,
     /// A pipe whose other end is `Child::stdin`.
     Pipe,
+    /// A pipe that holds these bytes when the program starts, and then ends. What is more than a pipe takes at once is
+    /// left to be written: `Child::unwritten`.
+    Bytes(Vec<u8>),
 }
 
 /// Where a program's output goes.

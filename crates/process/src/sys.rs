@@ -2,13 +2,20 @@
 //! no locks, so that everything that may be done before a fork may be done after it as well.
 #![allow(
     unsafe_code,
-    reason = "fork, exec, signal masks the user database and watched descriptors have no safe interface"
+    reason = "fork, exec, signal masks, the user database and watched descriptors have no safe interface"
 )]
+
+mod exec;
+mod raw;
+mod shared;
+
+pub(crate) use exec::{Arguments, Environment, exec, exec_by_shell};
+pub(crate) use shared::{Shared, Stack};
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -34,16 +41,6 @@ pub(crate) fn fork() -> io::Result<Fork> {
 pub(crate) fn exit_now(code: c_int) -> ! {
     // SAFETY: `_exit` takes any code and does not return.
     unsafe { libc::_exit(code) }
-}
-
-/// Replaces this process by the program; returns only the reason why that failed.
-pub(crate) fn exec(file: &CStr, argv: &[&CStr], env: &[CString]) -> io::Error {
-    let argv: Vec<*const c_char> = argv.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
-    let env: Vec<*const c_char> = env.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
-    // SAFETY: all pointers are to NUL-terminated strings that live to the end of this call, and both
-    // arrays end with a null pointer.
-    unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), env.as_ptr()) };
-    io::Error::last_os_error()
 }
 
 /// Gives every signal its default disposition, so that no program inherits an ignored one (the
@@ -111,24 +108,29 @@ fn set_mask(set: &libc::sigset_t) -> io::Result<()> {
 }
 
 /// Closes all descriptors from 3 on but the one to be kept. Their owners in this process must not be used
-/// or dropped afterwards: only for a child that ends in `exec` or [`exit_now`].
-pub(crate) fn close_all_but(kept: Option<&OwnedFd>) {
+/// or dropped afterwards: only for a child that ends in [`exec`] or [`exit_now`].
+pub(crate) fn close_all_but(kept: Option<RawFd>) {
     let close = |first: RawFd, last: c_uint| {
         if let Ok(first) = c_uint::try_from(first)
             && first <= last
         {
-            // SAFETY: closes numbers of descriptors, which is memory-safe; who owned them is not used again. An
-            // old kernel without the call leaves them to their close-on-exec flags.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0 as c_uint) };
+            // An old kernel without the call leaves them to their close-on-exec flags.
+            raw::close_range(first, last).ok();
         }
     };
-    match kept.map(AsRawFd::as_raw_fd) {
+    match kept {
         Some(kept) => {
             close(3, c_uint::try_from(kept.saturating_sub(1)).unwrap_or(0));
             close(kept.saturating_add(1), c_uint::MAX);
         }
         None => close(3, c_uint::MAX),
     }
+}
+
+/// The descriptor of this number, in a child that has inherited it with all others.
+pub(crate) fn inherited(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: a number that is not open makes a call fail, and the child closes none that it still uses.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 /// A descriptor in the hands of the runtime, which tells when it is ready.

@@ -62,11 +62,30 @@ pub(crate) enum Scope {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Ready,
-    Started { id: u64, pid: i32 },
-    Failed { id: u64, step: Step, errno: i32 },
-    Exited { id: u64, ended: Ended },
-    Counted { request: u64, programs: u32, background: u32 },
-    Swept { request: u64, left: u32 },
+    Started {
+        id: u64,
+        pid: i32,
+    },
+    Failed {
+        id: u64,
+        step: Step,
+        errno: i32,
+    },
+    /// Also of a program of which nothing was told before.
+    Exited {
+        id: u64,
+        pid: i32,
+        ended: Ended,
+    },
+    Counted {
+        request: u64,
+        programs: u32,
+        background: u32,
+    },
+    Swept {
+        request: u64,
+        left: u32,
+    },
 }
 
 /// A program as the helper gets it. The descriptors of its pipes travel beside the message.
@@ -340,13 +359,13 @@ impl Reply {
                 writer = Writer::start(3);
                 writer.u64(*id).byte(step.code()).i32(*errno);
             }
-            Self::Exited { id, ended } => {
+            Self::Exited { id, pid, ended } => {
                 let (tag, value) = match ended {
                     Ended::Code(code) => (0, *code),
                     Ended::Signal(signal) => (1, *signal),
                 };
                 writer = Writer::start(4);
-                writer.u64(*id).byte(tag).i32(value);
+                writer.u64(*id).i32(*pid).byte(tag).i32(value);
             }
             Self::Counted { request, programs, background } => {
                 writer = Writer::start(5);
@@ -371,8 +390,12 @@ impl Reply {
                 errno: reader.i32()?,
             },
             4 => {
-                let (id, tag, value) = (reader.u64()?, reader.byte()?, reader.i32()?);
-                Self::Exited { id, ended: if tag == 0 { Ended::Code(value) } else { Ended::Signal(value) } }
+                let (id, pid, tag, value) = (reader.u64()?, reader.i32()?, reader.byte()?, reader.i32()?);
+                Self::Exited {
+                    id,
+                    pid,
+                    ended: if tag == 0 { Ended::Code(value) } else { Ended::Signal(value) },
+                }
             }
             5 => Self::Counted { request: reader.u64()?, programs: reader.u32()?, background: reader.u32()? },
             6 => Self::Swept { request: reader.u64()?, left: reader.u32()? },

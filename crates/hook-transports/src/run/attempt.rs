@@ -6,14 +6,14 @@ use crate::answer::MAX_ANSWER_BYTES;
 use crate::flights::Flight;
 use crate::folder::PrivateFolder;
 use crate::output::{Secrets, Source};
-use crate::pipes::{Input, Kept, Output};
+use crate::pipes::{Input, Kept, Output, Pipe};
 use crate::program::Start;
 use crate::reply::{Said, Watch, failure, timeout};
 use jackfield_dispatch::{Call, Reply};
 use jackfield_events::DeliveryFields;
 use jackfield_hooks::{Failure, Mode, Outcome, Retry};
 use jackfield_media::Mono;
-use jackfield_process::{Child, ExitStatus, SpawnError, Stdin};
+use jackfield_process::{Begun, Child, ExitStatus, Finished, SpawnError, Stdin};
 use jackfield_runtime::clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +44,31 @@ pub(super) struct Attempt {
 /// A program and its pipes.
 struct Live {
     _place: OwnedSemaphorePermit,
-    child: Child,
+    process: Process,
     input: Option<Input>,
     stdout: Output,
     stderr: Output,
+}
+
+/// The program's own part of it.
+enum Process {
+    Running(Child),
+    Ended(ExitStatus),
+}
+
+impl Process {
+    async fn wait(&mut self) -> ExitStatus {
+        match self {
+            Self::Running(child) => child.wait().await,
+            Self::Ended(status) => *status,
+        }
+    }
+
+    fn terminate(&self) {
+        if let Self::Running(child) = self {
+            child.terminate(GRACE);
+        }
+    }
 }
 
 enum Happened {
@@ -85,10 +106,10 @@ impl Attempt {
         self.answer(said);
         let Self { shared, flight, .. } = self;
         drop(flight);
-        let Live { _place: place, child, input, stdout, stderr } = live;
+        let Live { _place: place, process, input, stdout, stderr } = live;
         // What it left in the background has no place of its own: that is for who writes the program to bound. Nor does it
         // wait for an input that nobody writes any more.
-        drop((child, input, place));
+        drop((process, input, place));
         tokio::join!(stdout.follow(), stderr.follow());
         if let Some(folder) = folder {
             shared.host.tasks.blocking("hook.folder", move || drop(folder));
@@ -125,17 +146,29 @@ impl Attempt {
 
     async fn start(&mut self) -> Result<(Live, Option<PrivateFolder>), Failure> {
         let place = self.place().await?;
-        let (stdin, line) = match self.shared.stdin {
-            StdinOf::Event => (Stdin::Pipe, self.line()),
-            StdinOf::None => (Stdin::Null, Vec::new()),
+        let stdin = match self.shared.stdin {
+            StdinOf::Event => Stdin::Bytes(self.line()),
+            StdinOf::None => Stdin::Null,
         };
         let Start { program, folder } = self.shared.program.for_call(&self.call, stdin).map_err(|error| {
             failure(Outcome::ConnectError, Retry::No, format!("cannot make its folder: {error}"))
         })?;
-        let started = clock::until(self.call.deadline, self.shared.host.launcher.spawn(program)).await;
-        let mut child = started.ok_or_else(|| timeout(Retry::No))?.map_err(|error| not_started(&error))?;
+        let begun = clock::until(self.call.deadline, self.shared.host.launcher.begin(program)).await;
+        let begun = begun.ok_or_else(|| timeout(Retry::No))?.map_err(|error| not_started(&error))?;
         self.watch.reached();
-        let pid = child.pid();
+        let (pid, process, input, stdout, stderr) = match begun {
+            Begun::Running(mut child) => {
+                let input =
+                    child.stdin.take().map(|pipe| Input::new(pipe, std::mem::take(&mut child.unwritten)));
+                let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+                let [stdout, stderr] = [stdout, stderr].map(|pipe| pipe.map(Pipe::Watched));
+                (child.pid(), Process::Running(child), input, stdout, stderr)
+            }
+            Begun::Finished(Finished { pid, status, stdout, stderr }) => {
+                let [stdout, stderr] = [stdout, stderr].map(|pipe| pipe.map(Pipe::Unwatched));
+                (pid, Process::Ended(status), None, stdout, stderr)
+            }
+        };
         self.pid = Some(pid);
         let lines = |source| self.shared.log.lines(pid, source, self.secrets());
         let kept = match self.call.mode {
@@ -145,10 +178,10 @@ impl Attempt {
         let reason = Kept::FirstLine { limit: MAX_REASON_BYTES };
         let live = Live {
             _place: place,
-            input: child.stdin.take().map(|pipe| Input::new(pipe, line)),
-            stdout: Output::new(child.stdout.take(), lines(Source::Stdout), kept),
-            stderr: Output::new(child.stderr.take(), lines(Source::Stderr), reason),
-            child,
+            process,
+            input,
+            stdout: Output::new(stdout, lines(Source::Stdout), kept),
+            stderr: Output::new(stderr, lines(Source::Stderr), reason),
         };
         Ok((live, folder))
     }
@@ -177,6 +210,9 @@ impl Attempt {
 
     /// Until the program has ended: its status, or why we ended it.
     async fn live(&mut self, live: &mut Live) -> Result<ExitStatus, Failure> {
+        if let Process::Ended(status) = live.process {
+            return Ok(status);
+        }
         let mut ending: Option<Ending> = None;
         loop {
             let happened = self.happening(live, ending.as_ref().map(|ending| ending.since)).await;
@@ -202,7 +238,7 @@ impl Attempt {
                     failure(Outcome::Cancelled, Retry::No, MUST_END)
                 }
             };
-            live.child.terminate(GRACE);
+            live.process.terminate();
             // Somebody waits for the answer to a question. A notice has ended when its program has: the
             // next one in its lane must not start beside it.
             if self.call.mode == Mode::Decide {
@@ -222,7 +258,7 @@ impl Attempt {
             }
         };
         tokio::select! {
-            status = live.child.wait() => Happened::Exited(status),
+            status = live.process.wait() => Happened::Exited(status),
             () = Input::write(&mut live.input) => Happened::Moved,
             () = live.stdout.read() => match live.stdout.is_over() && at_work {
                 true => Happened::Overrun,

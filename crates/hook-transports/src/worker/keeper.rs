@@ -6,7 +6,7 @@ use super::pool::{Death, Pool};
 use crate::flights::Flight;
 use crate::folder::PrivateFolder;
 use crate::output::{Secrets, Source};
-use crate::pipes::{Kept, Output};
+use crate::pipes::{Kept, Output, Pipe};
 use crate::program::Start;
 use crate::reply::failure;
 use jackfield_hooks::{Failure, Outcome, Retry};
@@ -92,7 +92,7 @@ async fn start(pool: &Pool) -> Result<(Arc<Worker>, Process), Failure> {
         pool.host.launcher.spawn(program).await.map_err(|error| not_started(error.to_string()))?;
     let worker = Worker::new(&mut child).ok_or_else(|| not_started("it has no pipes".to_owned()))?;
     let lines = pool.log.lines(child.pid(), Source::Stderr, Secrets::Told(pool.host.masker.clone()));
-    let stderr = Output::new(child.stderr.take(), lines, Kept::Nothing);
+    let stderr = Output::new(child.stderr.take().map(Pipe::Watched), lines, Kept::Nothing);
     Ok((Arc::new(worker), Process { _place: place, child, stderr, folder, flight: pool.lives.take_off() }))
 }
 

@@ -1,25 +1,28 @@
-//! The start of one program: a fork, and what the child does until it is that program.
+//! The start of one program: a child, and what is heard of it until it is that program.
 //!
 //! The child tells a failed step over a pipe that closes when it executes the program, so that a folder on a
-//! hanging network disk holds up this one start and not the helper.
+//! hanging network disk holds up this one start and not the helper. It shares the helper's memory until then
+//! ([`sys::Shared`]): a fork of this small process and the faults after it took 0.15 ms of the 0.6 ms that a static
+//! program's answer took in all. Who is to run as another user is forked, because looking that one up allocates.
+
+mod child;
 
 use crate::error::Step;
-use crate::program::{Limits, User};
-use crate::sys::{self, Fork};
-use crate::wire::{Pipes, Spawn};
+use crate::sys::{self, Arguments, Environment, Fork, Shared, Stack};
+use crate::wire::Spawn;
+use child::Plan;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Resource, Rlimit, Signal};
-use std::ffi::{CStr, CString, OsStr};
+use rustix::process::Pid;
+use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Where a program is looked for that is named without a slash and whose environment has no `PATH`.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
-/// The exit code of a child that could not execute its program. Nobody sees it: the step is told instead.
-const FAILED: i32 = 127;
+/// The most stacks that are kept for the next children.
+const MAX_STACKS: usize = 4;
 
 /// A step that failed, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,20 +52,25 @@ pub(super) enum Outcome {
     Failed(Failure),
 }
 
-/// The reading end of the pipe over which a child tells a failed step.
+/// A child that is not yet its program.
 #[derive(Debug)]
-pub(super) struct Status(OwnedFd);
+pub(super) struct Starting {
+    /// The reading end of the pipe over which it tells a failed step.
+    status: OwnedFd,
+    /// What it works with, unless it was forked.
+    shared: Option<Shared<Plan>>,
+}
 
-impl Status {
+impl Starting {
     pub(super) fn descriptor(&self) -> &OwnedFd {
-        &self.0
+        &self.status
     }
 
     /// What the child has told so far. Does not wait.
     pub(super) fn outcome(&self) -> Outcome {
         let mut told = [0; 5];
         loop {
-            return match rustix::io::read(&self.0, &mut told) {
+            return match rustix::io::read(&self.status, &mut told) {
                 Ok(0) => Outcome::Executed,
                 Ok(_) => {
                     let [code, errno @ ..] = told;
@@ -77,39 +85,95 @@ impl Status {
     }
 }
 
-/// Forks the child of this program. `given` are the descriptors of its pipes, which the parent closes.
-pub(super) fn start(spawn: &Spawn, given: Vec<OwnedFd>) -> Result<(Pid, Status), Failure> {
-    if given.len() != spawn.pipes.0.iter().filter(|piped| **piped).count() {
-        return Err(Failure { step: Step::Descriptors, errno: libc::EMFILE });
-    }
-    let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
-    let (read, write) = rustix::pipe::pipe_with(flags).map_err(Failure::at(Step::Descriptors))?;
-    let files = candidates(spawn);
-    let helper = rustix::process::getpid();
-    match sys::fork().map_err(|error| Failure::of(Step::Fork, &error))? {
-        Fork::Parent(pid) => {
-            // The child does the same; whoever comes first, the group exists before anyone signals it.
-            // Refused once the child has executed its program, and then it is done.
-            rustix::process::setpgid(Some(pid), Some(pid)).ok();
-            Ok((pid, Status(read)))
+/// Starts children.
+#[derive(Debug, Default)]
+pub(super) struct Starter {
+    /// Stacks that no child runs on.
+    stacks: Vec<Stack>,
+}
+
+impl Starter {
+    /// Makes the child of this program. `given` are the descriptors of its pipes, which the helper closes.
+    pub(super) fn start(&mut self, spawn: Spawn, given: Vec<OwnedFd>) -> Result<(Pid, Starting), Failure> {
+        if given.len() != spawn.pipes.0.iter().filter(|piped| **piped).count() {
+            return Err(Failure { step: Step::Descriptors, errno: libc::EMFILE });
         }
-        Fork::Child => {
-            let end = EndOnUnwind;
-            let failure = become_program(spawn, &given, &write, &files, helper);
-            let [a, b, c, d] = failure.errno.to_le_bytes();
-            rustix::io::write(&write, &[failure.step.code(), a, b, c, d]).ok();
-            drop(end);
-            sys::exit_now(FAILED)
+        let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+        let (status, write) = rustix::pipe::pipe_with(flags).map_err(Failure::at(Step::Descriptors))?;
+        let plan = plan(spawn, &given, &write);
+        let (pid, shared) = self.child(plan)?;
+        // The child does the same; whoever comes first, the group exists before anyone signals it.
+        // Refused once the child has executed its program, and then it is done.
+        rustix::process::setpgid(Some(pid), Some(pid)).ok();
+        Ok((pid, Starting { status, shared }))
+    }
+
+    fn child(&mut self, plan: Plan) -> Result<(Pid, Option<Shared<Plan>>), Failure> {
+        let plan = if plan.user.is_none()
+            && let Some(stack) = self.stacks.pop().or_else(|| Stack::new().ok())
+        {
+            match Shared::start(stack, plan, Plan::carry_out) {
+                Ok((pid, shared)) => return Ok((pid, Some(shared))),
+                Err(refused) => {
+                    self.keep(refused.stack);
+                    match refused.errno {
+                        // Not on this machine, or not by what emulates it.
+                        Errno::NOSYS | Errno::INVAL | Errno::PERM => refused.argument,
+                        errno => return Err(Failure::at(Step::Fork)(errno)),
+                    }
+                }
+            }
+        } else {
+            plan
+        };
+        match sys::fork().map_err(|error| Failure::of(Step::Fork, &error))? {
+            Fork::Parent(pid) => Ok((pid, None)),
+            Fork::Child => {
+                let _end = EndOnUnwind;
+                sys::exit_now(plan.carry_out())
+            }
+        }
+    }
+
+    /// The child has executed its program or has been reaped: what it worked with can be used again.
+    pub(super) fn finish(&mut self, starting: Starting) {
+        if let Some(stack) = starting.shared.and_then(Shared::into_stack) {
+            self.keep(stack);
+        }
+    }
+
+    fn keep(&mut self, stack: Stack) {
+        if self.stacks.len() < MAX_STACKS {
+            self.stacks.push(stack);
         }
     }
 }
 
-/// A child that panics must not go on as a second helper.
+/// A forked child that panics must not go on as a second helper.
 struct EndOnUnwind;
 
 impl Drop for EndOnUnwind {
     fn drop(&mut self) {
-        sys::exit_now(FAILED);
+        sys::exit_now(127);
+    }
+}
+
+fn plan(spawn: Spawn, given: &[OwnedFd], status: &OwnedFd) -> Plan {
+    let mut numbers = [-1; 3];
+    for (number, given) in numbers.iter_mut().zip(given) {
+        *number = given.as_raw_fd();
+    }
+    Plan {
+        files: candidates(&spawn),
+        arguments: Arguments::new(spawn.argv),
+        environment: Environment::new(spawn.env),
+        cwd: spawn.cwd,
+        user: spawn.user,
+        limits: spawn.limits,
+        pipes: spawn.pipes,
+        given: numbers,
+        status: status.as_raw_fd(),
+        helper: rustix::process::getpid(),
     }
 }
 
@@ -128,119 +192,4 @@ fn candidates(spawn: &Spawn) -> Vec<CString> {
             CString::new([folder, b"/", name].concat()).ok()
         })
         .collect()
-}
-
-/// All the steps of the child; returns only if one failed.
-fn become_program(
-    spawn: &Spawn,
-    given: &[OwnedFd],
-    status: &OwnedFd,
-    files: &[CString],
-    helper: Pid,
-) -> Failure {
-    match prepare(spawn, given, status, helper) {
-        Ok(()) => execute(spawn, files),
-        Err(failure) => failure,
-    }
-}
-
-fn prepare(spawn: &Spawn, given: &[OwnedFd], status: &OwnedFd, helper: Pid) -> Result<(), Failure> {
-    rustix::process::setpgid(None, None).map_err(Failure::at(Step::Group))?;
-    put_descriptors(spawn.pipes, given).map_err(Failure::at(Step::Descriptors))?;
-    sys::close_all_but(Some(status));
-    set_limits(&spawn.limits).map_err(Failure::at(Step::Limits))?;
-    if let Some(user) = &spawn.user {
-        assume(user).map_err(|error| Failure::of(Step::User, &error))?;
-    }
-    // After the change of user, which would take it back (prctl(2)).
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Failure::at(Step::Guard))?;
-    if rustix::process::getppid() != Some(helper) {
-        return Err(Failure { step: Step::Guard, errno: libc::ESRCH });
-    }
-    if let Some(cwd) = &spawn.cwd {
-        rustix::process::chdir(cwd.as_c_str()).map_err(Failure::at(Step::Folder))?;
-    }
-    sys::unblock_signals().map_err(|error| Failure::of(Step::Guard, &error))
-}
-
-/// Puts pipes where they belong. Descriptors 0, 1 and 2 of the helper are not among those given, and the first
-/// two are the null device, which stays where no pipe comes.
-fn put_descriptors(pipes: Pipes, given: &[OwnedFd]) -> Result<(), Errno> {
-    let [stdin, stdout, stderr] = pipes.0;
-    let mut given = given.iter();
-    let mut next = |piped: bool| if piped { given.next() } else { None };
-    if let Some(pipe) = next(stdin) {
-        rustix::stdio::dup2_stdin(pipe)?;
-    }
-    // Before stdout is replaced: standard error of the helper is the server's.
-    if !stderr {
-        rustix::stdio::dup2_stderr(rustix::stdio::stdout())?;
-    }
-    if let Some(pipe) = next(stdout) {
-        rustix::stdio::dup2_stdout(pipe)?;
-    }
-    if let Some(pipe) = next(stderr) {
-        rustix::stdio::dup2_stderr(pipe)?;
-    }
-    Ok(())
-}
-
-fn set_limits(limits: &Limits) -> Result<(), Errno> {
-    let seconds = limits.cpu.map(|cpu| cpu.as_secs());
-    for (resource, value) in [
-        (Resource::Cpu, seconds),
-        (Resource::As, limits.memory_bytes),
-        (Resource::Fsize, limits.file_bytes),
-        (Resource::Nofile, limits.open_files),
-        (Resource::Nproc, limits.processes),
-    ] {
-        if value.is_some() {
-            rustix::process::setrlimit(resource, Rlimit { current: value, maximum: value })?;
-        }
-    }
-    Ok(())
-}
-
-fn assume(user: &User) -> io::Result<()> {
-    let account = match user {
-        User::Name(name) => sys::account_by_name(&CString::new(name.as_str())?)?,
-        User::Id(id) => sys::account_by_id(*id)?,
-    };
-    account.assume()
-}
-
-/// Tries the candidates as `execvp(3)` does: one that may not be executed counts only if no other is found.
-fn execute(spawn: &Spawn, files: &[CString]) -> Failure {
-    let argv: Vec<&CStr> = spawn.argv.iter().map(CString::as_c_str).collect();
-    let mut failure = Failure { step: Step::Exec, errno: libc::ENOENT };
-    for file in files {
-        let error = sys::exec(file, &argv, &spawn.env);
-        match error.raw_os_error() {
-            Some(libc::ENOENT) if exists(file) => return Failure::of(Step::Interpreter, &error),
-            Some(libc::ENOENT | libc::ENOTDIR) => {}
-            Some(libc::EACCES) => failure = Failure::of(Step::Exec, &error),
-            // A script without a first line that names its interpreter: the shell runs it (execvp(3)).
-            Some(libc::ENOEXEC) if is_text(file) => return by_shell(spawn, file, &argv),
-            _ => return Failure::of(Step::Exec, &error),
-        }
-    }
-    failure
-}
-
-fn exists(file: &CStr) -> bool {
-    rustix::fs::access(file, rustix::fs::Access::EXISTS).is_ok()
-}
-
-/// Whether the file begins like a text and not like a program of another machine.
-fn is_text(file: &CStr) -> bool {
-    let mut head = [0; 256];
-    std::fs::File::open(OsStr::from_bytes(file.to_bytes()))
-        .and_then(|mut file| io::Read::read(&mut file, &mut head))
-        .is_ok_and(|length| head.get(..length).is_some_and(|head| !head.contains(&0)))
-}
-
-fn by_shell(spawn: &Spawn, file: &CStr, argv: &[&CStr]) -> Failure {
-    let shell = c"/bin/sh";
-    let arguments: Vec<&CStr> = [shell, file].into_iter().chain(argv.iter().skip(1).copied()).collect();
-    Failure::of(Step::Interpreter, &sys::exec(shell, &arguments, &spawn.env))
 }

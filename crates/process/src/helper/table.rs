@@ -5,12 +5,16 @@
 //! the kernel does not give the number away. After that [`descendants::any_in_group`] vouches for it.
 
 use super::descendants::{self, Relation};
-use super::start::{Outcome, Status};
+use super::start::{Failure, Outcome, Starter, Starting};
 use crate::wire::{Ended, Reply};
 use jackfield_media::Mono;
 use rustix::process::{Pid, Signal};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
+
+/// How long after its start a program is looked after for the first time. Most are over by then, or not much later, and a
+/// look while they are at work would take two changes of process, and as many again to tell the server.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
 
 /// What is to become of a program's group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +29,10 @@ enum Fate {
 
 #[derive(Debug)]
 enum Leader {
-    /// Forked, but not yet the program.
-    Starting(Status),
+    /// Not yet the program, as far as is known.
+    Starting { starting: Starting, look_at: Mono },
+    /// It will not become the program. That is told when it is reaped.
+    Failed { starting: Starting, failure: Failure },
     /// It is the program.
     Runs,
     /// Reaped. The entry lives on because others of its group are being ended.
@@ -61,8 +67,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, id: u64, pid: Pid, status: Status) {
-        self.entries.insert(id, Entry { pid, leader: Leader::Starting(status), fate: Fate::Runs });
+    pub(super) fn add(&mut self, id: u64, pid: Pid, starting: Starting, now: Mono) {
+        let leader = Leader::Starting { starting, look_at: now.after(FIRST_LOOK) };
+        self.entries.insert(id, Entry { pid, leader, fate: Fate::Runs });
         self.by_pid.insert(pid, id);
     }
 
@@ -70,11 +77,11 @@ impl Table {
         self.entries.len()
     }
 
-    /// The programs that have not executed yet.
-    pub(super) fn starting(&self) -> impl Iterator<Item = (u64, &Status)> {
+    /// The programs that have not executed yet, and from when on to look after them.
+    pub(super) fn starting(&self) -> impl Iterator<Item = (u64, &Starting, Mono)> {
         self.entries.iter().filter_map(|(id, entry)| match &entry.leader {
-            Leader::Starting(status) => Some((*id, status)),
-            Leader::Runs | Leader::Reaped => None,
+            Leader::Starting { starting, look_at } => Some((*id, starting, *look_at)),
+            Leader::Failed { .. } | Leader::Runs | Leader::Reaped => None,
         })
     }
 
@@ -104,21 +111,26 @@ impl Table {
         &self.adopted
     }
 
-    /// What there is to tell of a start. Of a failed one nothing more will be told.
-    pub(super) fn look_after_start(&mut self, id: u64) -> Option<Reply> {
+    /// What there is to tell of a start that is under way.
+    pub(super) fn look_after_start(&mut self, id: u64, starter: &mut Starter) -> Option<Reply> {
         let entry = self.entries.get_mut(&id)?;
-        let Leader::Starting(status) = &entry.leader else { return None };
-        match status.outcome() {
+        let Leader::Starting { starting, .. } = &entry.leader else { return None };
+        let outcome = starting.outcome();
+        if outcome == Outcome::Pending {
+            return None;
+        }
+        let Leader::Starting { starting, .. } = std::mem::replace(&mut entry.leader, Leader::Runs) else {
+            return None;
+        };
+        match outcome {
             Outcome::Pending => None,
             Outcome::Executed => {
-                entry.leader = Leader::Runs;
+                starter.finish(starting);
                 Some(Reply::Started { id, pid: entry.pid.as_raw_pid() })
             }
             Outcome::Failed(failure) => {
-                // The child is on its way out; it is reaped as one that nobody knows.
-                self.by_pid.remove(&entry.pid);
-                self.entries.remove(&id);
-                Some(Reply::Failed { id, step: failure.step, errno: failure.errno })
+                entry.leader = Leader::Failed { starting, failure };
+                None
             }
         }
     }
@@ -167,23 +179,35 @@ impl Table {
         }
     }
 
-    /// A child has been reaped: what there is to tell, if it was a program.
-    pub(super) fn leader_ended(&mut self, pid: Pid, ended: Ended) -> [Option<Reply>; 2] {
-        let Some(id) = self.by_pid.get(&pid).copied() else { return [None, None] };
-        // It may have executed and ended since the last look; then both are told, in that order.
-        let mut started = self.look_after_start(id);
-        self.by_pid.remove(&pid);
-        let Some(entry) = self.entries.get_mut(&id) else { return [started, None] };
-        if matches!(entry.leader, Leader::Starting(_)) {
-            // Killed from outside before it got to execute: to the server a program that ran and died.
-            started = Some(Reply::Started { id, pid: pid.as_raw_pid() });
-        }
-        entry.leader = Leader::Reaped;
-        if entry.fate == Fate::Runs {
+    /// A child has been reaped: what there is to tell, if it was to be a program.
+    pub(super) fn leader_ended(&mut self, pid: Pid, ended: Ended, starter: &mut Starter) -> Option<Reply> {
+        let id = self.by_pid.remove(&pid)?;
+        let entry = self.entries.get_mut(&id)?;
+        let failure = match std::mem::replace(&mut entry.leader, Leader::Reaped) {
+            Leader::Starting { starting, .. } => {
+                let outcome = starting.outcome();
+                starter.finish(starting);
+                match outcome {
+                    Outcome::Failed(failure) => Some(failure),
+                    // It has executed and ended since the last look; or was killed from outside before it could
+                    // execute, which to the server is a program that ran and died.
+                    Outcome::Executed | Outcome::Pending => None,
+                }
+            }
+            Leader::Failed { starting, failure } => {
+                starter.finish(starting);
+                Some(failure)
+            }
+            Leader::Runs | Leader::Reaped => None,
+        };
+        if entry.fate == Fate::Runs || failure.is_some() {
             // What it left in the background lives on.
             self.entries.remove(&id);
         }
-        [started, Some(Reply::Exited { id, ended })]
+        Some(match failure {
+            Some(Failure { step, errno }) => Reply::Failed { id, step, errno },
+            None => Reply::Exited { id, pid: pid.as_raw_pid(), ended },
+        })
     }
 
     /// Forgets groups that were being ended and have nobody left. To be called after each reaping, before

@@ -1,6 +1,7 @@
 //! A program that was started, as its caller holds it.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::unix::pipe;
@@ -46,8 +47,10 @@ pub enum Unswept {
 /// may still hold the pipes: who closes a reading end makes its writes fail.
 #[derive(Debug)]
 pub struct Child {
-    /// Its standard input, if that is a pipe.
+    /// Its standard input, if that is a pipe into which something is to be written still.
     pub stdin: Option<pipe::Sender>,
+    /// What of [`Stdin::Bytes`](crate::Stdin::Bytes) is to be written still; then the pipe is to be closed.
+    pub unwritten: Vec<u8>,
     /// Its standard output, if that is a pipe.
     pub stdout: Option<pipe::Receiver>,
     /// Its standard error, if that is a pipe.
@@ -86,6 +89,28 @@ impl Child {
     pub fn kill(&self) {
         self.terminate(Duration::ZERO);
     }
+}
+
+/// A program that has been started.
+#[derive(Debug)]
+pub enum Begun {
+    /// It runs.
+    Running(Child),
+    /// It has ended already.
+    Finished(Finished),
+}
+
+/// A program that had ended before anybody looked.
+#[derive(Debug)]
+pub struct Finished {
+    /// What its process id was.
+    pub pid: u32,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it has written is in here; others may still hold the other end. Reading never waits.
+    pub stdout: Option<OwnedFd>,
+    /// The same of its standard error.
+    pub stderr: Option<OwnedFd>,
 }
 
 /// What ties a child to its program.

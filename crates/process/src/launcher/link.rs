@@ -25,7 +25,10 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Link {
+    /// Watched for replies only: that it takes messages again is news each time that the helper has taken one.
     socket: AsyncFd<OwnedFd>,
+    /// The same socket, watched for room, while it did not take a message.
+    room: Option<AsyncFd<OwnedFd>>,
     process: process::Child,
     /// Becomes readable when the process has ended, even if a program still holds its end of the socket.
     ended: AsyncFd<OwnedFd>,
@@ -46,7 +49,7 @@ impl Link {
             .map_err(io::Error::from)
             .and_then(|pidfd| {
                 let ended = sys::watched(pidfd, Interest::READABLE)?;
-                Ok((sys::watched(ours, Interest::READABLE | Interest::WRITABLE)?, ended))
+                Ok((sys::watched(ours, Interest::READABLE)?, ended))
             });
         let (socket, ended) = match opened {
             Ok(opened) => opened,
@@ -56,8 +59,8 @@ impl Link {
                 return Err(StartError::Socket(error));
             }
         };
-        let mut link = Self { socket, process, ended, buffer: [0; MAX_REPLY_BYTES] };
-        match clock::until(clock::now().after(READY_WITHIN), link.next(Wanted::Replies)).await {
+        let mut link = Self { socket, room: None, process, ended, buffer: [0; MAX_REPLY_BYTES] };
+        match clock::until(clock::now().after(READY_WITHIN), link.next()).await {
             Some(Ok(Event::Reply(Reply::Ready))) => Ok(link),
             _ => {
                 link.end().await.reap();
@@ -70,14 +73,21 @@ impl Link {
         self.process.id()
     }
 
-    /// Waits for a reply, or until the socket takes messages if that is wanted. Cancel-safe.
-    pub(super) async fn next(&mut self, wanted: Wanted) -> Result<Event, Gone> {
+    /// Waits for a reply, or until the socket takes messages if it did not take one. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<Event, Gone> {
         loop {
+            let room = async {
+                match &self.room {
+                    Some(socket) => socket.writable().await.map(drop),
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 readable = self.socket.readable() => drop(readable.map_err(|_closed| Gone)?),
-                writable = self.socket.writable(), if wanted == Wanted::RoomToo => {
-                    drop(writable.map_err(|_closed| Gone)?);
+                writable = room => {
+                    writable.map_err(|_closed| Gone)?;
+                    self.room = None;
                     return Ok(Event::Room);
                 }
                 // What it said before is heard first: the socket is readable as long as there is such.
@@ -96,13 +106,16 @@ impl Link {
     }
 
     /// Sends without waiting.
-    pub(super) fn try_send(&self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<Taken> {
-        let sent = self
-            .socket
-            .try_io(Interest::WRITABLE, |socket| socket::send(socket.as_fd(), message, descriptors));
-        match sent {
+    pub(super) fn try_send(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<Taken> {
+        match socket::send(self.socket.get_ref().as_fd(), message, descriptors) {
             Ok(()) => Ok(Taken::Whole),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Taken::NotNow),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if self.room.is_none() {
+                    let again = self.socket.get_ref().try_clone()?;
+                    self.room = Some(sys::watched(again, Interest::WRITABLE)?);
+                }
+                Ok(Taken::NotNow)
+            }
             Err(error) => Err(error),
         }
     }
@@ -110,8 +123,8 @@ impl Link {
     /// Ends the helper by closing the socket, which lets it end its programs first; by force if that takes long.
     /// Until what is returned is reaped, its number, which is its session's too, means nobody else.
     pub(super) async fn end(self) -> Ended {
-        let Self { socket, mut process, ended, .. } = self;
-        drop(socket);
+        let Self { socket, room, mut process, ended, .. } = self;
+        drop((socket, room));
         if clock::until(clock::now().after(GONE_WITHIN), ended.readable()).await.is_none() {
             process.kill().ok();
             clock::until(clock::now().after(GONE_WITHIN), ended.readable()).await;
@@ -144,14 +157,6 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
         Received::Nothing => Err(io::ErrorKind::WouldBlock.into()),
         Received::Closed => Err(io::ErrorKind::UnexpectedEof.into()),
     }
-}
-
-/// What to wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Replies,
-    /// Replies, and that the socket takes messages.
-    RoomToo,
 }
 
 /// What was waited for.

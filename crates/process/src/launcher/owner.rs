@@ -3,7 +3,7 @@
 use super::LauncherConfig;
 use super::Running;
 use super::child::{ExitStatus, Handle, Wishes};
-use super::link::{self, Event, Gone, Link, Taken, Wanted};
+use super::link::{self, Event, Gone, Link, Taken};
 use crate::error::{SpawnError, Step};
 use crate::program::{Program, User};
 use crate::wire::{self, Ended, Reply, Scope};
@@ -174,14 +174,11 @@ impl Owner {
             && self.outbox.is_empty()
             && self.starting.len() < MAX_STARTING;
         match &mut self.helper {
-            Helper::Up { link, .. } => {
-                let wanted = if self.outbox.is_empty() { Wanted::Replies } else { Wanted::RoomToo };
-                tokio::select! {
-                    event = link.next(wanted) => Happened::Link(event),
-                    () = self.wishes.changed() => Happened::Wishes,
-                    command = self.commands.recv(), if accepts => Happened::Command(command),
-                }
-            }
+            Helper::Up { link, .. } => tokio::select! {
+                event = link.next() => Happened::Link(event),
+                () = self.wishes.changed() => Happened::Wishes,
+                command = self.commands.recv(), if accepts => Happened::Command(command),
+            },
             Helper::Down { until } => tokio::select! {
                 biased;
                 () = clock::sleep_until(*until) => Happened::TimeToRestart,
@@ -264,16 +261,7 @@ impl Owner {
                     answer.send(Err(Refusal::Failed { step, errno })).ok();
                 }
             }
-            Reply::Exited { id, ended } => {
-                self.wishes.forget(id);
-                let status = match ended {
-                    Ended::Code(code) => ExitStatus::Code(code),
-                    Ended::Signal(signal) => ExitStatus::Signal(signal),
-                };
-                if let Some((_, exit)) = self.running.remove(&id) {
-                    exit.send(status).ok();
-                }
-            }
+            Reply::Exited { id, pid, ended } => self.exited(id, pid, ended),
             Reply::Counted { request, programs, background } => {
                 if let (Some(answer), Helper::Up { link, .. }) = (self.counts.remove(&request), &self.helper)
                 {
@@ -298,6 +286,22 @@ impl Owner {
         answer.send(Ok(handle)).ok();
     }
 
+    fn exited(&mut self, id: u64, pid: i32, ended: Ended) {
+        let status = match ended {
+            Ended::Code(code) => ExitStatus::Code(code),
+            Ended::Signal(signal) => ExitStatus::Signal(signal),
+        };
+        if let Some(answer) = self.starting.remove(&id) {
+            let pid = u32::try_from(pid).unwrap_or_default();
+            let (_, exit) = oneshot::channel();
+            let handle = Handle { id, pid, exit, ended: Some(status), wishes: Arc::clone(&self.wishes) };
+            answer.send(Ok(handle)).ok();
+        } else if let Some((_, exit)) = self.running.remove(&id) {
+            self.wishes.forget(id);
+            exit.send(status).ok();
+        }
+    }
+
     async fn send(&mut self, message: Vec<u8>, descriptors: Vec<OwnedFd>) {
         self.outbox.push_back((message, descriptors));
         self.flush().await;
@@ -305,7 +309,7 @@ impl Owner {
 
     /// Sends what the socket takes.
     async fn flush(&mut self) {
-        let Helper::Up { link, .. } = &self.helper else { return };
+        let Helper::Up { link, .. } = &mut self.helper else { return };
         while let Some((message, descriptors)) = self.outbox.front() {
             match link.try_send(message, descriptors) {
                 Ok(Taken::Whole) => drop(self.outbox.pop_front()),
