@@ -56,7 +56,7 @@ impl Pairs {
         self.seq = seq;
         match event.kind() {
             "connection_accept" => self.start(connection(event)?, event),
-            "handshake_complete" => self.inside(&connection(event)?),
+            "handshake_complete" | "auth_failed" => self.inside(&connection(event)?),
             "connection_close" => {
                 let mine = |start: &&Event| text(start, "conn_id").ok() == text(event, "conn_id").ok();
                 let open = self.pairs.values().filter(|start| start.kind() != "connection_accept").find(mine);
@@ -210,6 +210,16 @@ mod tests {
     #[test]
     fn a_life_in_order_passes() {
         check(life()).unwrap();
+    }
+
+    #[test]
+    fn a_denial_belongs_to_its_connection() {
+        let denial = json!({ "type": "auth_failed", "conn_id": "c1", "data": {} });
+        for (at, is_right) in [(0, false), (1, true), (10, true), (12, false)] {
+            let mut life = life();
+            life.insert(at, denial.clone());
+            assert_eq!(check(life).is_ok(), is_right, "at {at}");
+        }
     }
 
     #[test]
