@@ -25,6 +25,8 @@ pub mod tls;
 pub mod writer;
 
 pub use descriptors::raise_descriptor_limit;
-pub use listen::{Accepted, BindError, ListenAddr, ListenAddrError, Listener, acknowledge_at_once};
+pub use listen::{
+    Accepted, BindError, ListenAddr, ListenAddrError, Listener, acknowledge_at_once, has_unread,
+};
 pub use seldom::Seldom;
 pub use socket::Socket;

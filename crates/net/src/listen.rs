@@ -156,6 +156,18 @@ pub fn acknowledge_at_once(stream: &TcpStream) {
     let _hint = rustix::net::sockopt::set_tcp_quickack(stream, true);
 }
 
+/// Whether something of the peer lies in the kernel that was not read: bytes, its end, or an error.
+///
+/// The runtime may not have told of it yet. When the whole process stood still, as on a machine that was paused, the kernel
+/// interrupts the runtime's wait, and deadlines that have passed are told before what came meanwhile. Who ends a connection
+/// for its peer's silence asks this first; the peer is then about to be [`readable`](TcpStream::readable).
+#[must_use]
+pub fn has_unread(stream: &TcpStream) -> bool {
+    use rustix::net::{RecvFlags, recv};
+    let peeked = recv(stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    !matches!(peeked, Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR))
+}
+
 /// An IPv4 address as such, where a dual-stack socket wraps it into IPv6.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
@@ -225,6 +237,26 @@ mod tests {
             let _client = TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
             assert!(listener.accept().await.peer.is_ipv6());
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_has_sent_is_seen_before_the_runtime_tells_of_it() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr()).unwrap();
+        let accepted = listener.accept().await.stream;
+        assert!(!has_unread(&accepted));
+        std::io::Write::write_all(&mut client, b"x").unwrap();
+        assert!(has_unread(&accepted));
+        assert_eq!(
+            accepted.try_read(&mut [0; 1]).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock,
+            "the runtime had no turn"
+        );
+        accepted.readable().await.unwrap();
+        accepted.try_read(&mut [0; 8]).unwrap();
+        assert!(!has_unread(&accepted));
+        drop(client);
+        assert!(has_unread(&accepted));
     }
 
     #[tokio::test]

@@ -156,7 +156,15 @@ impl ConnectionTask {
                 if ready.is_ok() { self.read() } else { self.lost() }
             }
             () = write(&self.writer, choked) => self.on_write_end(),
-            () = self.alarm.wait_until(deadline) => self.session.handle_timeout(clock::now()),
+            () = self.alarm.wait_until(deadline) => {
+                // A server that stood still has not read what its peers sent in time: they are judged by that.
+                if reads && jackfield_net::has_unread(self.socket.tcp()) {
+                    // At once; an error shows when it is read.
+                    self.socket.tcp().readable().await.unwrap_or_default();
+                } else {
+                    self.session.handle_timeout(clock::now());
+                }
+            }
         }
     }
 
