@@ -2,10 +2,12 @@
 
 mod answers;
 mod descriptors;
+mod helper;
+mod stopped;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Refused};
-use jackfield_e2e::{LogLine, SOON, Server};
+use jackfield_e2e::{LogLine, Processes, SOON, Server};
 
 /// Publishes and leaves again; the description of the refusal, if there is one.
 fn ask(server: &Server, name: &str) -> Result<Option<String>> {
@@ -43,6 +45,16 @@ fn calls_of(server: &Server, hook: &str, at_least: usize) -> Result<Vec<Asked>> 
         let calls: Vec<Asked> = calls.map(call).collect();
         (calls.len() >= at_least).then_some(calls)
     })
+}
+
+/// The helper, through which the server starts its programs: the only process that it starts itself.
+fn helper(server: &Server) -> Result<u32> {
+    let now = Processes::now()?;
+    let living: Vec<u32> = now.children(server.pid()).into_iter().filter(|pid| now.lives(*pid)).collect();
+    match living[..] {
+        [helper] => Ok(helper),
+        _ => anyhow::bail!("children of the server: {living:?}"),
+    }
 }
 
 /// How many lines of the log are this sentence.
