@@ -29,7 +29,8 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: Listener, tls: Option<Ser
     }
 }
 
-async fn serve(shared: Arc<Shared>, accepted: Accepted, tls: Option<ServerTls>) {
+/// Serves one client to its end.
+pub(crate) async fn serve(shared: Arc<Shared>, accepted: Accepted, tls: Option<ServerTls>) {
     let Accepted { stream, peer, local } = accepted;
     let mut reader = ReadBuffer::new();
     let mut ends = Addresses { client: peer, server: local };

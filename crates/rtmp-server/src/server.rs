@@ -8,7 +8,7 @@ use jackfield_gate::Gate;
 use jackfield_hub::Hub;
 use jackfield_media::Mono;
 use jackfield_net::tls::ServerTls;
-use jackfield_net::{BindError, ListenAddr, Listener};
+use jackfield_net::{Accepted, BindError, ListenAddr, Listener};
 use jackfield_runtime::Tasks;
 use jackfield_sessions::Connections;
 use std::net::SocketAddr;
@@ -86,6 +86,13 @@ impl Running {
     #[must_use]
     pub fn counters(&self) -> CountersSnapshot {
         self.shared.counters.snapshot()
+    }
+
+    /// Serves a client in clear text whose socket was accepted elsewhere: by a supervisor, or by nobody, as in tests
+    /// with a pair of sockets. Call it within the runtime.
+    pub fn serve(&self, accepted: Accepted) {
+        let serving = accept::serve(Arc::clone(&self.shared), accepted, None);
+        drop(self.shared.tasks.spawn("rtmp-connection", serving));
     }
 
     /// Stops accepting, says farewell to all clients, and returns when all connections are closed or the
