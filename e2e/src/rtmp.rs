@@ -12,7 +12,7 @@ use jackfield_rtmp::amf::Value;
 use jackfield_rtmp::{ClientConfig, ClientEvent, ClientSession, Output, PublishKind, Status};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 /// A refusal, as the client reads it.
@@ -78,6 +78,24 @@ impl Client {
     /// When nobody listens.
     pub fn open(server: SocketAddr, config: ClientConfig) -> Result<Self> {
         let socket = TcpStream::connect_timeout(&server, SOON).context("connecting")?;
+        Self::over(socket, server, config)
+    }
+
+    /// Connects as the client that a proxy with this address stands for, and waits until `connect` is answered. The server
+    /// must trust proxies on the loopback.
+    ///
+    /// # Errors
+    /// [`Refused`], or what else went wrong.
+    pub fn behind_proxy(server: SocketAddr, client: SocketAddrV4, app: &str) -> Result<Self> {
+        let mut socket = TcpStream::connect_timeout(&server, SOON).context("connecting")?;
+        socket.write_all(&proxy_header(client)).context("writing the PROXY header")?;
+        let config = ClientConfig::new(app, &format!("rtmp://{server}/{app}"));
+        let mut client = Self::over(socket, server, config)?;
+        client.connected()?;
+        Ok(client)
+    }
+
+    fn over(socket: TcpStream, server: SocketAddr, config: ClientConfig) -> Result<Self> {
         socket.set_nodelay(true)?;
         let session = ClientSession::new(config.clone(), 1);
         let mut client = Self { server, config, socket, session, events: VecDeque::new(), closed: false };
@@ -326,6 +344,16 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// A header of the PROXY protocol, version 2, of a client that reached 198.51.100.1:1935.
+pub fn proxy_header(client: SocketAddrV4) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    header.extend(client.ip().octets());
+    header.extend([198, 51, 100, 1]);
+    header.extend(client.port().to_be_bytes());
+    header.extend(1935_u16.to_be_bytes());
+    header
 }
 
 fn media_of(event: &ClientEvent) -> Option<Media> {
