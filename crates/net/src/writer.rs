@@ -99,6 +99,10 @@ struct Inner {
     on_sent: Box<dyn Fn(usize) + Send + Sync>,
 }
 
+/// So many bytes are told at once to `on_sent`: what counts them lies elsewhere in memory, and a stream's task that writes
+/// to hundreds of players would wait for that memory at each of them.
+const TOLD_BYTES: usize = 64 << 10;
+
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Queued>,
@@ -107,6 +111,8 @@ struct State {
     bytes: usize,
     control_bytes: usize,
     sent_bytes: u64,
+    /// Bytes of them that `on_sent` was not told yet.
+    untold: usize,
     failed: Option<io::ErrorKind>,
 }
 
@@ -118,8 +124,8 @@ struct Queued {
 }
 
 impl SocketWriter {
-    /// A writer for this socket. `on_sent` is told how many bytes the socket took, each time that it takes
-    /// some, in plaintext; it must only count.
+    /// A writer for this socket. `on_sent` is told how many bytes the socket took, in plaintext; it must only count.
+    /// It may lag by 64 KiB until [`SocketWriter::settle`].
     #[must_use]
     pub fn new(socket: impl Into<Socket>, on_sent: impl Fn(usize) + Send + Sync + 'static) -> Self {
         let (socket, on_sent) = (socket.into(), Box::new(on_sent));
@@ -127,12 +133,12 @@ impl SocketWriter {
     }
 
     /// Writes the pieces, one after the other and nothing between them; queues what the socket does not
-    /// take. After a failure they are dropped, and [`SocketWriter::drive`] tells it.
-    pub fn send(&self, now: Mono, class: Class, pieces: &[Piece<'_>]) {
+    /// take. After a failure they are dropped, and [`SocketWriter::drive`] tells it. Returns what waits then.
+    pub fn send(&self, now: Mono, class: Class, pieces: &[Piece<'_>]) -> Backlog {
         let inner = &*self.0;
         let mut state = inner.state();
         if state.failed.is_some() {
-            return;
+            return inner.backlog(&state);
         }
         let mut taken = 0;
         if inner.write_queue(&mut state) == Room::Some {
@@ -148,25 +154,24 @@ impl SocketWriter {
             state.push(Queued { bytes: piece.rest(taken), class, at: now });
             taken = 0;
         }
-        let wake = !state.queue.is_empty() || state.failed.is_some() || inner.sealed(&state) > 0;
+        let backlog = inner.backlog(&state);
+        let wake = backlog.bytes > 0 || state.failed.is_some();
         drop(state);
         if wake {
             inner.queued.notify_one();
         }
+        backlog
     }
 
     /// What waits for the socket.
     #[must_use]
     pub fn backlog(&self) -> Backlog {
-        let state = self.0.state();
-        let sealed = self.0.sealed(&state);
-        let oldest = || state.queue.front().map(|queued| queued.at);
-        Backlog {
-            bytes: state.bytes + sealed,
-            control_bytes: state.control_bytes,
-            since: if sealed > 0 { state.written_at } else { oldest() },
-            sent_bytes: state.sent_bytes.saturating_sub(sealed as u64),
-        }
+        self.0.backlog(&self.0.state())
+    }
+
+    /// Tells `on_sent` what it was not told yet.
+    pub fn settle(&self) {
+        self.0.tell(&mut self.0.state());
     }
 
     /// Whether writing has failed: the peer is gone.
@@ -238,6 +243,29 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn backlog(&self, state: &State) -> Backlog {
+        let sealed = self.sealed(state);
+        let oldest = || state.queue.front().map(|queued| queued.at);
+        Backlog {
+            bytes: state.bytes + sealed,
+            control_bytes: state.control_bytes,
+            since: if sealed > 0 { state.written_at } else { oldest() },
+            sent_bytes: state.sent_bytes.saturating_sub(sealed as u64),
+        }
+    }
+
+    fn count_sent(&self, state: &mut State, bytes: usize) {
+        state.sent_bytes += bytes as u64;
+        state.untold += bytes;
+        if state.untold >= TOLD_BYTES {
+            self.tell(state);
+        }
+    }
+
+    fn tell(&self, state: &mut State) {
+        (self.on_sent)(std::mem::take(&mut state.untold));
+    }
+
     /// Bytes that wait encrypted.
     fn sealed(&self, state: &State) -> usize {
         match &self.socket {
@@ -268,7 +296,7 @@ impl Inner {
             match self.write(slices.get(..count).unwrap_or_default()) {
                 Ok(taken) => {
                     state.written_at = state.queue.front().map(|queued| queued.at);
-                    state.sent_bytes += taken as u64;
+                    self.count_sent(state, taken);
                     state.pop(taken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Room::None,
@@ -292,9 +320,9 @@ impl Inner {
                 *slice = IoSlice::new(piece.as_slice());
                 wanted += slice.len();
             }
-            match self.write(slices.get(..group.len()).unwrap_or_default()) {
+            match self.write_now(slices.get(..group.len()).unwrap_or_default()) {
                 Ok(taken) => {
-                    state.sent_bytes += taken as u64;
+                    self.count_sent(state, taken);
                     total += taken;
                     // A short write: the socket is full, or nearly; the queue finds out.
                     if taken < wanted {
@@ -313,24 +341,32 @@ impl Inner {
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let wanted: usize = slices.iter().map(|slice| slice.len()).sum();
-        if wanted == 0 {
-            return Ok(0);
-        }
-        loop {
-            let written = match &self.socket {
-                Socket::Plain(stream) => stream.try_write_vectored(slices),
-                Socket::Tls(tls) => tls.write(slices),
-            };
-            match written {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(taken) => {
-                    (self.on_sent)(taken);
-                    return Ok(taken);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        complete(slices, || match &self.socket {
+            Socket::Plain(stream) => stream.try_write_vectored(slices),
+            Socket::Tls(tls) => tls.write(slices),
+        })
+    }
+
+    /// As [`Inner::write`], without asking the runtime first whether the socket was full lately: that is one more place in
+    /// memory for each player, and mostly it was not. If it was, the kernel says so, and the queue asks the runtime.
+    fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        complete(slices, || match &self.socket {
+            Socket::Plain(stream) => Ok(rustix::io::writev(stream, slices)?),
+            Socket::Tls(tls) => tls.write(slices),
+        })
+    }
+}
+
+/// Writes until something was written or nothing can be.
+fn complete(slices: &[IoSlice<'_>], write: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+    if slices.iter().all(|slice| slice.is_empty()) {
+        return Ok(0);
+    }
+    loop {
+        match write() {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => return written,
         }
     }
 }
@@ -374,7 +410,8 @@ impl State {
     }
 
     fn fail(&mut self, kind: io::ErrorKind) {
-        *self = Self { failed: Some(kind), sent_bytes: self.sent_bytes, ..Self::default() };
+        let Self { sent_bytes, untold, .. } = *self;
+        *self = Self { failed: Some(kind), sent_bytes, untold, ..Self::default() };
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, accepted: Accepted, tls: Option<S
                 Err(reason) => return connection.close(reason),
             },
         };
-        let task = ConnectionTask::new(shared, connection, socket, reader);
+        let task = Box::new(ConnectionTask::new(shared, connection, socket, reader));
         // On the heap, so that a peer that never gets this far costs little.
         Box::pin(task.run(first)).await;
     };

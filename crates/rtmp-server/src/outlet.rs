@@ -5,8 +5,9 @@ use bytes::Bytes;
 use jackfield_events::EndReason;
 use jackfield_hub::{Backlog, Outlet, Packager, Packet};
 use jackfield_media::{Frame, FrameClass, Mono};
-use jackfield_net::writer::{Class, Piece, SocketWriter};
+use jackfield_net::writer::{self, Class, Piece, SocketWriter};
 use jackfield_rtmp::{Head, wire_timestamp};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// One player on one message stream.
@@ -17,9 +18,10 @@ pub(crate) struct RtmpOutlet {
     base: Base,
     /// Bytes handed to the writer.
     handed: u64,
-    /// Kept for its memory.
-    heads: Vec<Head>,
 }
+
+/// Packets of a usual batch, a picture with the sound before it: for so many nothing is allocated, nor kept for each player.
+const USUAL: usize = 8;
 
 /// Where the player's time line begins on the stream's.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ impl RtmpOutlet {
             PlayClock::Own => Base::Own(None),
             PlayClock::Stream => Base::Stream,
         };
-        Self { packager, writer, message_stream, base, handed: 0, heads: Vec::new() }
+        Self { packager, writer, message_stream, base, handed: 0 }
     }
 
     /// The player's time line begins with the earliest access unit of its first batch: sound that was sent
@@ -84,44 +86,33 @@ impl Outlet for RtmpOutlet {
     }
 
     fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog {
-        let mut heads = std::mem::take(&mut self.heads);
-        heads.clear();
         self.set_base(batch);
         let packets = batch.iter().filter(|packet| self.takes(&packet.frame)).filter_map(|packet| {
             let body: &jackfield_rtmp::Packet = packet.packaged.body()?;
-            Some((packet, body))
+            Some((body, body.head(self.timestamp(&packet.frame), self.message_stream)))
         });
-        for (packet, body) in packets.clone() {
-            let timestamp = self.timestamp(&packet.frame);
-            heads.push(body.head(timestamp, self.message_stream));
-        }
-        if heads.iter().any(Head::is_extended) {
+        let packets: SmallVec<[(&jackfield_rtmp::Packet, Head); USUAL]> = packets.collect();
+        let waiting = if packets.iter().any(|(_, head)| head.is_extended()) {
             // Time stamps stand between the chunks as well: many slices, still no copy of payload.
             let mut bytes: Vec<Bytes> = Vec::new();
-            for ((_, body), head) in packets.zip(&heads) {
+            for (body, head) in &packets {
                 body.push_bytes(head, &mut bytes);
             }
             let pieces: Vec<Piece<'_>> = bytes.iter().map(Piece::Shared).collect();
-            self.send(now, &pieces);
+            self.send(now, &pieces)
         } else {
-            let mut pieces = Vec::with_capacity(2 * heads.len());
-            for ((_, body), head) in packets.zip(&heads) {
+            let mut pieces: SmallVec<[Piece<'_>; 2 * USUAL]> = SmallVec::new();
+            for (body, head) in &packets {
                 pieces.push(Piece::Own(head.as_slice()));
                 pieces.push(Piece::Shared(body.payload()));
             }
-            self.send(now, &pieces);
-        }
-        self.heads = heads;
-        self.backlog(now)
+            self.send(now, &pieces)
+        };
+        self.of(now, waiting)
     }
 
     fn backlog(&self, now: Mono) -> Backlog {
-        let waiting = self.writer.backlog();
-        Backlog {
-            bytes: waiting.bytes,
-            waiting: waiting.since.map(|since| now - since).unwrap_or_default(),
-            sent_bytes: self.handed.saturating_sub(waiting.bytes as u64),
-        }
+        self.of(now, self.writer.backlog())
     }
 
     fn end(&mut self, _reason: EndReason) {
@@ -130,9 +121,18 @@ impl Outlet for RtmpOutlet {
 }
 
 impl RtmpOutlet {
-    fn send(&mut self, now: Mono, pieces: &[Piece<'_>]) {
+    fn send(&mut self, now: Mono, pieces: &[Piece<'_>]) -> writer::Backlog {
         self.handed += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        self.writer.send(now, Class::Media, pieces);
+        self.writer.send(now, Class::Media, pieces)
+    }
+
+    /// What waits of this player's media, by what waits for its socket.
+    fn of(&self, now: Mono, waiting: writer::Backlog) -> Backlog {
+        Backlog {
+            bytes: waiting.bytes,
+            waiting: waiting.since.map(|since| now - since).unwrap_or_default(),
+            sent_bytes: self.handed.saturating_sub(waiting.bytes as u64),
+        }
     }
 }
 

@@ -62,6 +62,8 @@ impl Roles {
     /// Gives the message stream a role, and returns the former one.
     pub(crate) fn set(&mut self, stream: u32, role: Role) -> Option<Role> {
         let former = self.remove(stream);
+        // Nearly always one: room for more would only be held.
+        self.0.reserve_exact(1);
         self.0.push((stream, role));
         former
     }

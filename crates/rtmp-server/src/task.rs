@@ -15,7 +15,7 @@ use crate::format::taste::Taste;
 use crate::read_buffer::{Read, ReadBuffer};
 use crate::role::Roles;
 use crate::server::Shared;
-use crate::waits::Waits;
+use crate::waits::{Boxed, Waits};
 use bytes::Bytes;
 use connecting::Told;
 use jackfield_events::EndReason;
@@ -27,7 +27,7 @@ use jackfield_net::writer::{Class, Piece, SocketWriter};
 use jackfield_rtmp::{Event, Output, ServerSession, Status};
 use jackfield_runtime::clock::Alarm;
 use jackfield_runtime::{CancellationToken, clock, random};
-use jackfield_sessions::{Connection, Tls};
+use jackfield_sessions::{Connection, Kick, Tls};
 use std::io;
 use std::sync::Arc;
 use tracks::Judged;
@@ -89,7 +89,37 @@ pub(crate) struct ConnectionTask {
     alarm: Alarm,
     /// The service stops.
     stopping: CancellationToken,
+    standing: Standing,
     end: Option<End>,
+}
+
+/// What is waited for all the time. These futures are made once: to enlist with their wakers for each message that comes,
+/// and to leave them again, cost a third of a connection's share of the message.
+struct Standing {
+    interrupted: Boxed<Interrupt>,
+    driven: Boxed<io::ErrorKind>,
+}
+
+/// Somebody ends the connection.
+enum Interrupt {
+    Stop,
+    Kick(Kick),
+}
+
+impl Standing {
+    fn new(connection: &Connection, stopping: &CancellationToken, writer: &SocketWriter) -> Self {
+        let (kicked, stopping, writer) = (connection.kick(), stopping.clone(), writer.clone());
+        Self {
+            interrupted: Box::pin(async move {
+                tokio::select! {
+                    biased;
+                    () = stopping.cancelled() => Interrupt::Stop,
+                    kick = kicked => Interrupt::Kick(kick),
+                }
+            }),
+            driven: Box::pin(async move { writer.drive().await }),
+        }
+    }
 }
 
 impl ConnectionTask {
@@ -100,8 +130,11 @@ impl ConnectionTask {
         reader: ReadBuffer,
     ) -> Self {
         let counters = connection.counters();
+        let stopping = shared.tasks.stopping();
+        let writer = SocketWriter::new(socket.clone(), move |bytes| counters.add_sent(bytes));
         Self {
-            writer: SocketWriter::new(socket.clone(), move |bytes| counters.add_sent(bytes)),
+            standing: Standing::new(&connection, &stopping, &writer),
+            writer,
             // One deadline for all handshakes, that of TLS included.
             session: ServerSession::new(shared.config.session, random::number(), connection.opened_at()),
             connection: Arc::new(connection),
@@ -111,14 +144,16 @@ impl ConnectionTask {
             roles: Roles::default(),
             waits: Waits::new(),
             alarm: Alarm::default(),
-            stopping: shared.tasks.stopping(),
+            stopping,
             end: None,
             shared,
         }
     }
 
     /// Serves the client until it or we end the connection. `first` was read already.
-    pub(crate) async fn run(mut self, first: Bytes) {
+    ///
+    /// It lies on the heap before: a future has room for its argument and for the variable that it becomes.
+    pub(crate) async fn run(mut self: Box<Self>, first: Bytes) {
         if !first.is_empty() {
             self.received(first);
         }
@@ -146,16 +181,16 @@ impl ConnectionTask {
         let reads = !choked && self.session.wants_input() && !self.is_holding_enough();
         tokio::select! {
             biased;
-            () = self.stopping.cancelled() => {
-                self.close(EndReason::ServerShutdown, "The server stops.".into());
-            }
-            kick = self.connection.kicked() => self.close(kick.reason, kick.text),
+            interrupt = &mut self.standing.interrupted => self.on_interrupt(interrupt),
             (stream, happened) = self.waits.next() => Box::pin(self.on_happened(stream, happened)).await,
             // Before writing: a client that said its end and went is heard, though it takes no reply any more.
-            ready = self.socket.tcp().readable(), if reads => {
+            ready = readable(&self.socket), if reads => {
                 if ready.is_ok() { self.read() } else { self.lost() }
             }
-            () = write(&self.writer, choked) => self.on_write_end(),
+            // The socket takes nothing any more.
+            _failed = &mut self.standing.driven => self.lost(),
+            // The client must take its replies first. What it does not take, the other arm finds out.
+            _flushed = self.writer.flush(), if choked => {}
             () = self.alarm.wait_until(deadline) => {
                 // A server that stood still has not read what its peers sent in time: they are judged by that.
                 if reads && jackfield_net::has_unread(self.socket.tcp()) {
@@ -165,6 +200,13 @@ impl ConnectionTask {
                     self.session.handle_timeout(clock::now());
                 }
             }
+        }
+    }
+
+    fn on_interrupt(&mut self, interrupt: Interrupt) {
+        match interrupt {
+            Interrupt::Stop => self.close(EndReason::ServerShutdown, "The server stops.".into()),
+            Interrupt::Kick(kick) => self.close(kick.reason, kick.text),
         }
     }
 
@@ -252,13 +294,6 @@ impl ConnectionTask {
         }
     }
 
-    /// The socket takes nothing any more.
-    fn on_write_end(&mut self) {
-        if self.writer.has_failed() {
-            self.lost();
-        }
-    }
-
     /// The client is gone.
     fn lost(&mut self) {
         self.end_with(EndReason::ClientDisconnect, Parting::Silent);
@@ -284,12 +319,10 @@ impl ConnectionTask {
     }
 }
 
-/// Writes what is queued, for as long as the connection lives; while the client must take its replies
-/// first, only until it has.
-async fn write(writer: &SocketWriter, choked: bool) {
-    // Whether it failed, and not how, is asked of the writer.
-    let _end: Result<(), io::ErrorKind> =
-        if choked { writer.flush().await } else { Err(writer.drive().await) };
+/// Waits until the socket has something to read. Only the connection's own task may: of several waits the last one counts,
+/// which is what makes it cheap.
+async fn readable(socket: &Socket) -> io::Result<()> {
+    std::future::poll_fn(|context| socket.tcp().poll_read_ready(context)).await
 }
 
 /// What the client may know of a refusal; the rest goes to the log.

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// A future of its own on the heap.
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// At most one wait for each message stream; stream 0 is the connection's own. Few enough to look at all.
 pub(crate) struct Waits<T>(Vec<Wait<T>>);
@@ -24,6 +25,8 @@ impl<T> Waits<T> {
     /// Waits for this on behalf of the message stream, in the place of what it waited for before.
     pub(crate) fn set(&mut self, stream: u32, future: impl Future<Output = T> + Send + 'static) {
         self.cancel(stream);
+        // Nearly always one: room for more would only be held.
+        self.0.reserve_exact(1);
         self.0.push(Wait { stream, begun: false, future: Box::pin(future) });
     }
 

@@ -33,10 +33,12 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let span = tracing::Span::current();
+        // On the heap before the task is made, which would else have room for it a second time.
+        let future = catch(future);
         Joining(
             self.tracker.spawn(
                 async move {
-                    match catch(future).await {
+                    match future.await {
                         Ok(output) => Some(output),
                         Err(panicked) => {
                             tracing::error!(task = name, error = %panicked, "Task panicked");

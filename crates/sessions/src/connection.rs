@@ -202,6 +202,12 @@ impl Connection {
         self.shared.kick.wait().await.clone()
     }
 
+    /// As [`Connection::kicked`], for a wait that lasts as long as the connection.
+    pub fn kick(&self) -> impl Future<Output = Kick> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.kick.wait().await.clone() }
+    }
+
     /// Closes it: the socket is gone, or goes now.
     pub fn close(mut self, reason: EndReason) {
         self.end = reason;

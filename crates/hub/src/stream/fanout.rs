@@ -34,6 +34,8 @@ pub(super) struct Fanout {
     timeline: Timeline,
     formats: Formats,
     viewers: Vec<Viewer>,
+    /// Since when a viewer is over its queue, of those that are the first; it may have caught up or left meanwhile.
+    over_since: Option<Mono>,
     /// When the last picture came, or was announced.
     pictures_at: Option<Mono>,
     /// When what waits to be fanned out must go.
@@ -48,6 +50,7 @@ impl Fanout {
             timeline: Timeline::default(),
             formats: Formats::default(),
             viewers: Vec::new(),
+            over_since: None,
             pictures_at: None,
             due: None,
         }
@@ -91,8 +94,7 @@ impl Fanout {
 
     /// When [`Fanout::end_slow`] is to be called.
     pub(super) fn slow_due(&self) -> Option<Mono> {
-        let over = self.viewers.iter().filter_map(Viewer::over_since);
-        over.min().map(|since| since.after(self.config.slow))
+        self.over_since.map(|since| since.after(self.config.slow))
     }
 
     pub(super) fn viewers(&self) -> usize {
@@ -123,6 +125,7 @@ impl Fanout {
         let mut batches = Vec::new();
         match self.serve(now, epoch, &mut viewer, &mut batches) {
             Ok(()) => {
+                self.over_since = earliest(self.over_since, viewer.over_since());
                 self.viewers.push(viewer);
                 Vec::new()
             }
@@ -141,10 +144,14 @@ impl Fanout {
         let mut turn_began = clock::now();
         let mut now = turn_began;
         let mut index = 0;
+        let mut over_since = None;
         let mut viewers = std::mem::take(&mut self.viewers);
         while let Some(viewer) = viewers.get_mut(index) {
             match self.serve(now, epoch, viewer, &mut batches) {
-                Ok(()) => index += 1,
+                Ok(()) => {
+                    over_since = earliest(over_since, viewer.over_since());
+                    index += 1;
+                }
                 Err(leave) => leaving.push((viewers.swap_remove(index), leave)),
             }
             if index % VIEWERS_PER_LOOK == 0 {
@@ -157,6 +164,7 @@ impl Fanout {
             }
         }
         self.viewers = viewers;
+        self.over_since = over_since;
         self.window.mark_fanned_out();
         leaving
     }
@@ -228,6 +236,7 @@ impl Fanout {
     /// Takes out those that have been over their queue for too long.
     pub(super) fn end_slow(&mut self, now: Mono) -> Vec<(Viewer, Leave)> {
         let mut leaving = Vec::new();
+        let mut over_since = None;
         let mut index = 0;
         while let Some(viewer) = self.viewers.get_mut(index) {
             let verdict = match viewer.over_since() {
@@ -235,10 +244,14 @@ impl Fanout {
                 None => Ok(()),
             };
             match verdict {
-                Ok(()) => index += 1,
+                Ok(()) => {
+                    over_since = earliest(over_since, viewer.over_since());
+                    index += 1;
+                }
                 Err(leave) => leaving.push((self.viewers.swap_remove(index), leave)),
             }
         }
+        self.over_since = over_since;
         leaving
     }
 
@@ -259,6 +272,10 @@ impl Fanout {
             _ => Kept::No,
         }
     }
+}
+
+fn earliest(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
+    one.into_iter().chain(other).min()
 }
 
 /// Whether the frame is of a video track that has not begun for the viewer yet. Tracks that share their messages

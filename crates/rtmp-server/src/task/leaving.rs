@@ -68,10 +68,11 @@ impl ConnectionTask {
     }
 
     /// Closes the socket, then tells so.
-    pub(super) fn close_socket(self, reason: EndReason) {
+    pub(super) fn close_socket(self: Box<Self>, reason: EndReason) {
         self.shared.counters.left_out(self.session.counters());
-        let Self { connection, socket, writer, .. } = self;
-        drop((socket, writer));
+        self.writer.settle();
+        let Self { connection, socket, writer, standing, .. } = *self;
+        drop((standing, socket, writer));
         if let Some(connection) = Arc::into_inner(connection) {
             connection.close(reason);
         }

@@ -44,6 +44,8 @@ impl MessageStreams {
             return None;
         }
         let id = (1..).find(|id| self.open.iter().all(|(open, _)| open != id))?;
+        // Nearly always one: room for more would only be held.
+        self.open.reserve_exact(1);
         self.open.push((id, Role::Idle));
         Some(id)
     }
