@@ -1,0 +1,184 @@
+//! The configuration of the server under test: hooks of every kind on everything, and one that misbehaves in each way.
+
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// What a hook's failures must lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed,
+    Denied,
+}
+
+/// A hook that misbehaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Bad {
+    pub(crate) name: &'static str,
+    handler: Handler,
+    on_error: &'static str,
+    /// What its policy, or what it says before it misbehaves, makes of a question.
+    pub(crate) verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Handler {
+    /// A script of the shell.
+    Run(&'static str),
+    /// A manner of [`crate::workers`].
+    Worker(&'static str),
+    /// A path of [`crate::receiver`].
+    Url(&'static str),
+}
+
+use Handler::{Run, Url, Worker};
+use Verdict::{Allowed, Denied};
+
+const fn bad(name: &'static str, handler: Handler, on_error: &'static str, verdict: Verdict) -> Bad {
+    Bad { name, handler, on_error, verdict }
+}
+
+/// One of each kind.
+pub(crate) const BAD: [Bad; 13] = [
+    // Ends only by SIGKILL.
+    bad("run-hangs", Run("trap '' TERM; sleep 60"), "allow", Allowed),
+    bad("run-fails", Run("exit 1"), "deny", Denied),
+    bad("run-floods", Run("exec yes"), "allow", Allowed),
+    // What is left in the background has the program's pipes. The program itself has no opinion.
+    bad("run-forks", Run("for i in 1 2 3 4 5; do sleep 2 & done"), "deny", Allowed),
+    bad("worker-strays", Worker("wrong-ids"), "deny", Denied),
+    bad("worker-babbles", Worker("garbage"), "allow", Allowed),
+    bad("worker-dies", Worker("dies"), "deny", Denied),
+    bad("worker-slow", Worker("slow"), "allow", Allowed),
+    bad("url-fails", Url("fails"), "deny", Denied),
+    bad("url-stalls", Url("stalls"), "allow", Allowed),
+    bad("url-closes", Url("closes"), "deny", Denied),
+    bad("url-drips", Url("drips"), "allow", Allowed),
+    // It behaves, and its word counts for more than the policy.
+    bad("url-denies", Url("denies"), "allow", Denied),
+];
+
+/// Hooks that must answer each call.
+pub(crate) const GOOD: [&str; 3] = ["worker", "url", "run-asked"];
+
+/// How a hook of the list is called in the configuration where it decides.
+pub(crate) fn asked(name: &str) -> String {
+    format!("{name}-asked")
+}
+
+/// Which hooks there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The recorder alone, before the load and after it.
+    Recorder,
+    All,
+}
+
+/// Writes the configuration.
+pub(crate) fn write(path: &Path, which: Which, receiver: SocketAddr) -> Result<()> {
+    let mut text = BASE.to_owned();
+    if which == Which::All {
+        let own = std::env::current_exe().context("our own path")?;
+        let own = own.to_str().context("our own path is no text")?;
+        good(&mut text, own, receiver)?;
+        for hook in &BAD {
+            misbehaving(&mut text, hook, own, receiver)?;
+        }
+    }
+    // The server may be reading it: it sees the old one or the new one.
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).context("the configuration")?;
+    std::fs::rename(&next, path).context("the configuration")
+}
+
+/// Takeover at any time; a player waits less than its own deadline; the log has what matters.
+const BASE: &str = r#"
+[server]
+node = "soak"
+data_dir = "data"
+log_level = "warn"
+drain_timeout = "5s"
+[rtmp]
+listen = ["127.0.0.1:0"]
+[http]
+listen = "off"
+[hub]
+takeover = "replace"
+wait_ms = 5000
+[hooks]
+concurrency = 64
+[[hook]]
+name = "recorder"
+stdio = "stdout"
+format = "ndjson"
+"#;
+
+fn good(text: &mut String, own: &str, receiver: SocketAddr) -> Result<()> {
+    write!(
+        text,
+        r#"
+[[hook]]
+name = "worker"
+on = ["*"]
+worker = [{own:?}, "worker", "good"]
+concurrency = 64
+[[hook]]
+name = "url"
+on = ["*"]
+url = "http://{receiver}/good"
+concurrency = 64
+[[hook]]
+name = "run-asked"
+on = ["authorize_publish"]
+streams = ["live/s*"]
+run = ["true"]
+[[hook]]
+name = "run"
+on = ["*"]
+mode = "notify"
+run = ["true"]
+rate = 10
+queue = 50
+# Its reader stops now and then.
+[[hook]]
+name = "stderr"
+stdio = "stderr"
+format = "ndjson"
+"#
+    )?;
+    Ok(())
+}
+
+/// Told of everything, at a pace that leaves the machine to the others; asked about streams of its own.
+fn misbehaving(text: &mut String, hook: &Bad, own: &str, receiver: SocketAddr) -> Result<()> {
+    let Bad { name, on_error, .. } = hook;
+    let handler = match hook.handler {
+        Run(script) => format!("run = [\"sh\", \"-c\", {script:?}]"),
+        Worker(manner) => format!("worker = [{own:?}, \"worker\", {manner:?}]"),
+        Url(path) => format!("url = \"http://{receiver}/{path}\""),
+    };
+    let asked = asked(name);
+    write!(
+        text,
+        r#"
+[[hook]]
+name = "{name}-told"
+on = ["*"]
+mode = "notify"
+{handler}
+timeout = "300ms"
+rate = 1
+queue = 20
+retries = 1
+[[hook]]
+name = "{asked}"
+on = ["authorize_publish"]
+streams = ["live/{asked}"]
+{handler}
+timeout = "300ms"
+on_error = "{on_error}"
+"#
+    )?;
+    Ok(())
+}
