@@ -25,3 +25,31 @@ impl Chance {
         base.saturating_mul(permille) / 1000
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first numbers of the seed 1234567 as the authors' own program prints them.
+    #[test]
+    fn the_numbers_are_those_of_the_published_generator() {
+        let mut chance = Chance::new(1_234_567);
+        let drawn: Vec<u64> = (0..5).map(|_| chance.next()).collect();
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        assert_eq!(drawn, published);
+    }
+
+    #[test]
+    fn jitter_takes_or_adds_up_to_a_fifth_and_reaches_both_ends() {
+        let mut chance = Chance::new(1);
+        let drawn: Vec<Duration> = (0..20_000).map(|_| chance.jittered(Duration::from_secs(1))).collect();
+        assert_eq!(drawn.iter().min(), Some(&Duration::from_millis(800)));
+        assert_eq!(drawn.iter().max(), Some(&Duration::from_millis(1200)));
+    }
+}

@@ -73,6 +73,69 @@ fn anything_else_is_an_error() {
     fails(&" ".repeat(ANSWER_CAP + 1));
 }
 
+/// An answer that allows, with something in it that is `depth` deep with the answer itself.
+fn nested(depth: usize) -> String {
+    let [open, close] = ["[", "]"].map(|bracket| bracket.repeat(depth - 1));
+    format!("{{\"decision\":\"allow\",\"x\":{open}{close}}}")
+}
+
+#[test]
+fn an_answer_may_be_sixteen_deep_and_no_deeper() {
+    decides(&nested(16), Decision::Allow);
+    fails(&nested(17));
+    fails(&format!(
+        "{{\"decision\":\"allow\",\"x\":{}{}}}",
+        "{\"y\":".repeat(16),
+        "1".to_owned() + &"}".repeat(16)
+    ));
+}
+
+#[test]
+fn what_is_beside_each_other_or_in_a_text_is_not_deep() {
+    decides(&format!("{{\"decision\":\"allow\",\"x\":[{}1]}}", "[],{},".repeat(20)), Decision::Allow);
+    for text in [
+        "[".repeat(20),
+        "{".repeat(20),
+        format!("\\\"{}", "[".repeat(20)),
+        format!("\\\\\",\"z\":\"{}", "[".repeat(20)),
+    ] {
+        decides(&format!("{{\"decision\":\"allow\",\"x\":\"{text}\"}}"), Decision::Allow);
+    }
+    // Nor does a bracket in a text close one outside of it, or what stands outside hide in it.
+    fails(&nested(17).replace("[[", "[\"]]]]]]]]\",["));
+    fails(&nested(17).replace("[[", "[\"\\\\\",["));
+    fails(&nested(17).replace("[[", "[\"}}}}\",["));
+}
+
+#[test]
+fn an_answer_may_be_as_long_as_the_cap() {
+    let deny = r#"{"decision":"deny"}"#;
+    let padded = |bytes: usize| deny.to_owned() + &" ".repeat(bytes - deny.len());
+    decides(&padded(ANSWER_CAP), Decision::Deny);
+    fails(&padded(ANSWER_CAP + 1));
+}
+
+#[test]
+fn null_says_nothing() {
+    for text in [
+        r#"{"decision":"allow","reason":null}"#,
+        r#"{"decision":"allow","reason":{"code":null,"text":"","public":" "}}"#,
+        r#"{"decision":"allow","tags":null}"#,
+    ] {
+        assert_eq!(parse(Kind::Authorize, text).unwrap(), Answer::bare(Decision::Allow), "{text}");
+    }
+}
+
+#[test]
+fn sixty_four_tags_are_read_and_one_more_is_told_as_too_many() {
+    let tagged = |count: usize| {
+        let tags: Vec<String> = (0..count).map(|nth| format!("\"t{nth}\":{nth}")).collect();
+        parse(Kind::Authorize, &format!("{{\"tags\":{{{}}}}}", tags.join(",")))
+    };
+    assert_eq!(tagged(64).unwrap().tags.len(), 64);
+    assert_eq!(tagged(65).unwrap_err().detail, "`tags` has more than 64 tags");
+}
+
 #[test]
 fn reasons_are_objects_or_the_public_text() {
     let denied = parse(Kind::Authorize, r#"{"decision":"deny","reason":"No\nway"}"#).unwrap();
