@@ -84,6 +84,11 @@ impl Lab {
         NEAR
     }
 
+    /// The address of who is on the far side.
+    pub fn far_address(&self) -> Ipv4Addr {
+        FAR
+    }
+
     /// Calls a function on the server's side: its sockets, threads and programs belong there.
     ///
     /// # Errors

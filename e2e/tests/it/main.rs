@@ -11,6 +11,7 @@ mod faults;
 mod guessing;
 mod limits;
 mod matrix;
+mod network;
 mod obs;
 mod other_server;
 mod pairing;

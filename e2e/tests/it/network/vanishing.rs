@@ -57,7 +57,10 @@ fn peers_that_vanish_are_found_in_every_state() -> Result<()> {
         let far = event.kind() == "connection_close" && event.data("client_ip") == Some(super::FAR);
         ensure!(!far || event.data("reason") == Some("timeout"), "{}", event.json());
     }
-    scene.wait_no_sockets_to_far()?;
+    if all_cases() {
+        // What was said at the end is given up after ten seconds.
+        scene.wait_no_sockets_to_far()?;
+    }
     let mut next = scene.lab.near(|| Client::connect(scene.server.rtmp(), "live"))?;
     next.publish(KEY.trim_start_matches("live/")).context("the key is not free")?;
     drop(gone);
