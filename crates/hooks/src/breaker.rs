@@ -229,4 +229,34 @@ mod tests {
         }
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
+
+    #[test]
+    fn a_call_that_ended_ten_seconds_ago_still_counts() {
+        let mut breaker = Breaker::new(None);
+        for now in [at(0), at(10_000)] {
+            for _ in 0..10 {
+                call(&mut breaker, now, Outcome::Timeout);
+            }
+        }
+        assert!(!breaker.admits(at(10_000)));
+    }
+
+    #[test]
+    fn of_a_busy_hook_the_newest_thousand_calls_are_kept() {
+        let mut breaker = Breaker::new(None);
+        for _ in 0..999 {
+            call(&mut breaker, at(0), Outcome::Answered);
+        }
+        assert_eq!(breaker.recent.len(), 999);
+        for _ in 0..500 {
+            call(&mut breaker, at(0), Outcome::Answered);
+        }
+        assert_eq!(breaker.recent.len(), MOST_CALLS);
+        for _ in 0..499 {
+            call(&mut breaker, at(0), Outcome::Crashed);
+        }
+        assert!(breaker.admits(at(0)), "501 of the newest 1000 were good");
+        call(&mut breaker, at(0), Outcome::Crashed);
+        assert!(!breaker.admits(at(0)), "half of the newest 1000 failed, of all that were made a quarter");
+    }
 }

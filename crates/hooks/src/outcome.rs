@@ -117,3 +117,22 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_as_its_outcome_and_what_happened_if_that_is_known() {
+        assert_eq!(Failure::new(Outcome::Timeout, "").to_string(), "timeout");
+        assert_eq!(Failure::new(Outcome::Crashed, "signal 9").to_string(), "crashed: signal 9");
+    }
+
+    #[test]
+    fn words_of_outcomes_differ() {
+        let words: std::collections::BTreeSet<String> =
+            Outcome::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(words.len(), Outcome::ALL.len());
+        assert!(words.contains("connect_error"));
+    }
+}

@@ -219,6 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn a_selector_reads_as_it_was_written_and_all_is_an_empty_list() {
+        let written = Selector::parse(&["live/*", "!live/secret"]).unwrap();
+        assert_eq!(written.to_string(), "live/* !live/secret");
+        assert!(!written.is_all() && Selector::default().is_all());
+        assert_eq!(Selector::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_pattern_has_the_characters_and_the_length_of_a_key() {
+        assert!(Selector::parse(&["aZ09_.+@:=~-*/b"]).is_ok());
+        assert!(Selector::parse(&["!".to_owned() + &"a".repeat(255)]).is_ok());
+        for wrong in ["a b", "a\u{e4}", "a%", "a,b", "a!"] {
+            assert!(matches!(Selector::parse(&[wrong]), Err(SelectorError::BadCharacter { .. })), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_can_never_match_is_an_error() {
         assert_eq!(Selector::parse(&["!"]), Err(SelectorError::Empty));
         assert!(matches!(Selector::parse(&["a?"]), Err(SelectorError::BadCharacter { character: '?', .. })));

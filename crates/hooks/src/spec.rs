@@ -161,3 +161,33 @@ impl HookSpec {
         self.on.iter().any(|event| self.mode == Mode::Notify || !event.spec().kind.is_question())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jackfield_events::EventType::{PublishStart, ResolvePublish};
+
+    #[test]
+    fn words_are_those_of_the_configuration_and_the_worker_protocol() {
+        assert_eq!([Mode::Notify, Mode::Decide].map(|mode| mode.to_string()), ["notify", "decide"]);
+        assert_eq!(DeliveryId(0x1f).to_string(), "dlv_0000001f");
+    }
+
+    #[test]
+    fn a_program_is_run_once_unless_told_and_a_delivery_is_tried_by_the_whole_schedule() {
+        assert_eq!(Retries::of_run(None), Retries { limit: 9, after: RetryAfter::Asked });
+        assert_eq!(Retries::of_run(Some(2)), Retries { limit: 2, after: RetryAfter::Any });
+        assert_eq!(Retries::of_delivery(None), Retries { limit: 9, after: RetryAfter::Failure });
+        assert_eq!(Retries::of_delivery(Some(0)), Retries { limit: 0, after: RetryAfter::Failure });
+    }
+
+    #[test]
+    fn only_a_hook_that_decides_and_has_nothing_but_questions_is_never_told() {
+        let gets = |on: &[_], mode| HookSpec::new("a", on.iter().copied().collect(), mode).gets_notices();
+        assert!(gets(&[ResolvePublish], Mode::Notify));
+        assert!(gets(&[PublishStart], Mode::Decide));
+        assert!(gets(&[ResolvePublish, PublishStart], Mode::Decide));
+        assert!(!gets(&[ResolvePublish], Mode::Decide));
+        assert!(!gets(&[], Mode::Notify));
+    }
+}

@@ -52,3 +52,24 @@ impl Tally {
         *count += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_and_each_decision_is_counted_by_itself() {
+        let mut tally = Tally::default();
+        for (times, outcome) in Outcome::ALL.iter().enumerate() {
+            (0..times).for_each(|_| tally.count(*outcome));
+        }
+        for (times, outcome) in (0..).zip(Outcome::ALL) {
+            assert_eq!(tally.outcome(*outcome), times, "{outcome}");
+        }
+        let decisions = [Decision::Pass, Decision::Allow, Decision::Deny, Decision::Replace("a".into())];
+        for (times, decision) in (1..).zip(&decisions) {
+            (0..times).for_each(|_: u32| tally.decided(decision));
+        }
+        assert_eq!((tally.passed, tally.allowed, tally.denied, tally.replaced), (1, 2, 3, 4));
+    }
+}
