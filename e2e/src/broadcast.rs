@@ -82,7 +82,7 @@ impl Broadcast {
         // The publisher's connection is held until the viewer has seen the end.
         let publisher = self.publisher.join().ok().context("the publisher panicked")?;
         self.viewer.join().ok().context("the viewer panicked")?;
-        self.fault.read(|faults| ensure_none(faults))?;
+        self.fault.read(ensure_none)?;
         drop(publisher.context("the publisher")?);
         ensure!(self.last.load(Ordering::Relaxed) != NONE, "the stream never ended");
         Ok(self.seen.len())
