@@ -6,69 +6,26 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
-from .processes import CLIP, SERVER_CORE, TOOL, Failed, accepts, free_port, pinned, running, wait_for
+from .processes import CLIP, ROOT, SERVER_CORE, TOOL, Failed, accepts, free_port, pinned, running, wait_for
+from .programs import TIMED, SLOW, ballast, hook_programs, worker
 
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
+NODE_MODULES = ROOT / ".tools/node/node_modules"
 
-# One request, one answer, as a user would write it.
-WORKER = """import json, sys
-for line in sys.stdin:
-    json.loads(line)
-    print('{"decision":"allow"}', flush=True)
+# Another server in its plainest form: RTMP only, no logins, on the loopback.
+NODE_MEDIA_SERVER = """const Server = require("node-media-server");
+const [port, store] = process.argv.slice(2);
+new Server({ bind: "127.0.0.1", auth: { play: false, publish: false }, rtmp: { port: Number(port) }, store: { path: store }, webadmin: { enable: false } }).run();
 """
 
-# Two of the smallest programs that allow by their exit status.
-PROGRAM_C = "int main(void) { return 0; }\n"
-PROGRAM_DASH = "#!/bin/dash\nexit 0\n"
-
-# Loaded into the server: touches so much memory once the server is up, as a large heap would. Its helper is left alone.
-BALLAST = r"""
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-static void *grow(void *bytes) {
-    sleep(1);
-    char *heap = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (heap != MAP_FAILED) for (size_t at = 0; at < (size_t)bytes; at += 4096) heap[at] = 1;
-    return NULL;
-}
-__attribute__((constructor)) static void start(void) {
-    char line[256] = {0};
-    FILE *file = fopen("/proc/self/cmdline", "r");
-    size_t read = file ? fread(line, 1, sizeof line - 1, file) : 0;
-    if (file) fclose(file);
-    for (size_t at = 0; at < read; at++) if (!line[at]) line[at] = ' ';
-    const char *bytes = getenv("BENCH_BALLAST");
-    pthread_t thread;
-    if (bytes && strstr(line, "--config")) pthread_create(&thread, NULL, grow, (void *)strtoull(bytes, NULL, 10));
-}
-"""
-
-# The ten event hooks of a stream's life; detections of codecs come beside them.
+# The ten event hooks of a stream's life.
 TEN_EVENTS = [
     "connection_accept", "handshake_complete", "connection_close", "stream_create", "stream_delete",
     "publish_start", "publish_stop", "play_start", "play_stop", "codec_detected",
 ]
-
-
-def hook_programs(folder):
-    """Writes the user's side of the hooks; the commands by name."""
-    (folder / "worker.py").write_text(WORKER)
-    (folder / "program.c").write_text(PROGRAM_C)
-    subprocess.run(["cc", "-O2", "-static", "-o", folder / "program", folder / "program.c"], check=True)
-    (folder / "program.sh").write_text(PROGRAM_DASH)
-    (folder / "program.sh").chmod(0o755)
-    # The interpreter itself: a version manager's wrapper would be measured with it.
-    return {
-        "worked": [os.path.realpath(sys.executable), str(folder / "worker.py")],
-        "ran": [str(folder / "program")],
-        "shell": [str(folder / "program.sh")],
-    }
+# What each connection that comes and goes is told of.
+CONNECTION_EVENTS = TEN_EVENTS[:3]
 
 
 class Nginx:
@@ -98,12 +55,34 @@ class Nginx:
         )
         log = folder / "nginx.log"
         with running(pinned(SERVER_CORE, "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-e", "stderr"), log) as process:
-            try:
-                wait_for("answer of nginx", 10, lambda: process.poll() is not None or accepts(port))
-                if process.poll() is not None:
-                    raise Failed("nginx ended")
-            except Failed as error:
-                raise Failed(f"{error}: {log.read_text()[-500:]}") from None
+            await_port("nginx", port, process, log)
+            yield f"rtmp://127.0.0.1:{port}", process.pid
+
+
+class NodeMediaServer:
+    """node-media-server of npm, as its own example has it; it keeps the last group of pictures."""
+
+    name = "node-media-server"
+    hooked = []
+
+    def __init__(self, _args):
+        if not shutil.which("node") or not (NODE_MODULES / "node-media-server").is_dir():
+            raise Failed("not installed; `scripts/setup bench` brings it")
+
+    def version(self):
+        package = json.loads((NODE_MODULES / "node-media-server/package.json").read_text())
+        node = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+        return f"{package['version']}, node {node.strip()}"
+
+    @contextlib.contextmanager
+    def start(self, folder):
+        port = free_port()
+        (folder / "server.js").write_text(NODE_MEDIA_SERVER)
+        log = folder / "node.log"
+        command = pinned(SERVER_CORE, "node", folder / "server.js", port, folder / "store")
+        environment = {**os.environ, "NODE_PATH": str(NODE_MODULES)}
+        with running(command, log, cwd=folder, env=environment) as process:
+            await_port("node-media-server", port, process, log)
             yield f"rtmp://127.0.0.1:{port}", process.pid
 
 
@@ -121,22 +100,6 @@ class Jackfield:
     def version(self):
         return subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout.strip()
 
-    @staticmethod
-    def questions(folder, hook, slow_hook):
-        """Streams of the app `live` meet no hook."""
-        commands = hook_programs(folder)
-        hooks = [("hooked", "url", f"http://{hook}/"), ("slow", "url", f"http://{slow_hook}/"), ("worked", "worker", commands["worked"])]
-        hooks += [(app, "run", commands[app]) for app in ("ran", "shell")]
-        return "".join(
-            f'[[hook]]\nname = "{app}"\non = ["authorize_publish"]\nstreams = ["{app}/**"]\n{how} = {json.dumps(what)}\nconcurrency = 100\n\n'
-            for app, how, what in hooks
-        )
-
-    @staticmethod
-    def ten_notices(folder):
-        worker = hook_programs(folder)["worked"]
-        return "".join(f'[[hook]]\nname = "{event}"\non = ["{event}"]\nworker = {json.dumps(worker)}\n\n' for event in TEN_EVENTS)
-
     @contextlib.contextmanager
     def start(self, folder, config="", ballast_bytes=0):
         (folder / "jackfield.toml").write_text(config)
@@ -144,7 +107,7 @@ class Jackfield:
             SERVER_CORE, self.binary, "--config", folder / "jackfield.toml", "--listen", "127.0.0.1:0",
             "--http-listen", "off", "--data-dir", folder / "data", "--log-format", "json", "--log-level", "info",
         )
-        environment = {**os.environ, **self.ballast(folder, ballast_bytes)}
+        environment = {**os.environ, **ballast(folder, ballast_bytes)}
         log = folder / "jackfield.log"
         with running(command, log, cwd=folder, env=environment) as process:
             try:
@@ -154,15 +117,6 @@ class Jackfield:
             if ballast_bytes:
                 wait_for("ballast", 30, lambda: resident_bytes(process.pid) > ballast_bytes)
             yield f"rtmp://127.0.0.1:{port}", process.pid
-
-    @staticmethod
-    def ballast(folder, size):
-        if not size:
-            return {}
-        (folder / "ballast.c").write_text(BALLAST)
-        library = folder / "ballast.so"
-        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, folder / "ballast.c", "-lpthread"], check=True)
-        return {"LD_PRELOAD": str(library), "BENCH_BALLAST": str(size)}
 
     @staticmethod
     def port(log, process):
@@ -175,6 +129,44 @@ class Jackfield:
         if process.poll() is not None:
             raise Failed(f"the server ended with {process.returncode}")
         return None
+
+
+def questions(folder, hook, slow_hook):
+    """Hooks that decide who may publish, each for the streams of its own app; those of `live` meet none."""
+    commands = hook_programs(folder)
+    hooks = [("hooked", "url", f"http://{hook}/"), ("slow", "url", f"http://{slow_hook}/"), ("worked", "worker", commands["worked"])]
+    hooks += [(app, "run", commands[app]) for app in ("ran", "shell")]
+    return "".join(
+        f'[[hook]]\nname = "{app}"\non = ["authorize_publish"]\nstreams = ["{app}/**"]\n{how} = {json.dumps(what)}\nconcurrency = 100\n\n'
+        for app, how, what in hooks
+    )
+
+
+def ten_notices(folder):
+    """A worker for each of ten events."""
+    return "".join(notice_hook(event, [event], worker(folder)) for event in TEN_EVENTS)
+
+
+def notice_hook(name, events, command):
+    return f'[[hook]]\nname = "{name}"\non = {json.dumps(events)}\nworker = {json.dumps(command)}\n\n'
+
+
+def others_and_slow(folder, slow):
+    """A hook that decides and one that is told, and beside them perhaps one that takes a second for each connection's events."""
+    config = f'[[hook]]\nname = "worked"\non = ["authorize_publish"]\nworker = {json.dumps(worker(folder))}\n\n'
+    config += notice_hook("timed", ["publish_start"], worker(folder, TIMED, "timed.py", folder / "delays"))
+    if slow:
+        config += notice_hook("slow", CONNECTION_EVENTS, worker(folder, SLOW, "slow.py", folder / "missed"))
+    return config
+
+
+def await_port(name, port, process, log):
+    try:
+        wait_for(f"answer of {name}", 10, lambda: process.poll() is not None or accepts(port))
+        if process.poll() is not None:
+            raise Failed(f"{name} ended")
+    except Failed as error:
+        raise Failed(f"{error}: {log.read_text()[-500:]}") from None
 
 
 def resident_bytes(pid):
