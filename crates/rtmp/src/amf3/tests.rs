@@ -214,6 +214,7 @@ fn a_count_takes_no_memory_and_values_are_bounded() {
     ] {
         assert_eq!(error(bytes), AmfError::Truncated, "{bytes:x?}");
     }
+    assert_eq!(read(&[1; 4096]).map(|(values, _)| values.len()), Ok(4096));
     assert_eq!(error(&[1; 4097]), AmfError::TooManyValues(4096));
     let vector = [b"\x0d\xff\x7f\x00".to_vec(), vec![0; 4 * 8191]].concat();
     assert_eq!(error(&vector), AmfError::TooManyValues(4096));

@@ -98,3 +98,21 @@ impl BandwidthLimit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_the_numbers_of_the_specification_and_what_is_unknown_is_dynamic() {
+        for (number, limit) in
+            [(0, BandwidthLimit::Hard), (1, BandwidthLimit::Soft), (2, BandwidthLimit::Dynamic)]
+        {
+            assert_eq!(BandwidthLimit::from_wire(Some(number)), limit);
+            assert_eq!(limit.to_wire(), number);
+        }
+        for unknown in [None, Some(3), Some(255)] {
+            assert_eq!(BandwidthLimit::from_wire(unknown), BandwidthLimit::Dynamic);
+        }
+    }
+}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod amf3;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod clients;
