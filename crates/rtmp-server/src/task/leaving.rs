@@ -31,18 +31,15 @@ impl ConnectionTask {
             self.session.close(text);
             self.write_replies();
         }
-        if !matches!(end.parting, Parting::Silent) {
-            let deadline = clock::now().after(self.shared.config.linger);
+        let parted = match end.parting {
+            Parting::Silent => None,
             // Whoever does not read its farewell in time misses it.
-            let _in_time = clock::until(deadline, self.part()).await;
-        }
-        self.bound_what_is_untaken();
-    }
-
-    /// Whoever has not even taken what came before the farewell does not keep it in our kernel; what others have not taken
-    /// yet is delivered, as long as they take some of it now and then.
-    fn bound_what_is_untaken(&self) {
-        if self.writer.backlog().bytes > 0 {
+            _ => clock::until(clock::now().after(self.shared.config.linger), self.part()).await,
+        };
+        // Whoever has not even taken what came before the farewell, or was too slow and still is, does not keep it in our
+        // kernel; what others have not taken yet is delivered, as long as they take some of it now and then.
+        let too_slow = end.reason == EndReason::SlowSubscriber && parted.is_none();
+        if too_slow || self.writer.backlog().bytes > 0 {
             self.socket.reset_on_close();
         } else {
             self.socket.give_up_after(UNTAKEN);
