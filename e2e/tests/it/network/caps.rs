@@ -16,14 +16,14 @@ fn cap(bits: u64) -> Weather {
 
 /// How long a clip must be for the rules to show, and the rules: the defaults in the long form.
 fn rules() -> (u32, &'static str) {
-    if all_cases() { (70, "") } else { (30, "[hub]\nqueue_ms = 500\nslow_ms = 1500\n") }
+    if all_cases() { (70, "") } else { (30, "[hub]\nqueue_ms = 200\nslow_ms = 1000\n") }
 }
 
 /// What PERF.md allows slow viewers to cost, all together.
 const MOST_KIB: u64 = 2 * 1024;
 /// Healthy viewers besides.
 const HEALTHY: usize = 3;
-/// Viewers that share the narrow link.
+/// Viewers that share the narrow link; in the short form only the first.
 const SLOW: [PlayerKind; 3] = [PlayerKind::Ffmpeg, PlayerKind::Rtmpdump, PlayerKind::Jackfield];
 
 #[test]
@@ -34,21 +34,22 @@ fn viewers_on_300_kbits_leave_by_rule_and_cost_no_frame_and_no_memory() -> Resul
     let _publisher = scene.publish_near(&clip)?;
     let healthy = (0..HEALTHY).map(|_| scene.play_near()).collect::<Result<Vec<Player>>>()?;
     // The window has a whole group then, and every viewer its buffers.
-    healthy.iter().try_for_each(|player| player.wait_video(50, SOON))?;
+    healthy.iter().try_for_each(|player| player.wait_video(30, SOON))?;
     let pid = scene.server.pid();
     let before = resident_kib(pid)?;
     forget_peak(pid)?;
 
-    // Each has as much: a third of a link three times as wide.
-    scene.lab.set(Way::Out, cap(3 * 300_000));
-    let slow = SLOW.into_iter().map(|kind| scene.play_far(kind)).collect::<Result<Vec<Player>>>()?;
+    let kinds = SLOW.get(..if all_cases() { 3 } else { 1 }).unwrap_or_default();
+    // 300 kbit/s for each.
+    scene.lab.set(Way::Out, cap(300_000 * kinds.len() as u64));
+    let slow = kinds.iter().map(|kind| scene.play_far(*kind)).collect::<Result<Vec<Player>>>()?;
     let stops = eventually("end of every slow viewer", 4 * SOON, || {
         let stops: Vec<Event> = scene.server.events().all()?;
         let stops: Vec<Event> = stops.into_iter().filter(|event| event.kind() == "play_stop").collect();
-        Ok((stops.len() == SLOW.len()).then_some(stops))
+        Ok((stops.len() == kinds.len()).then_some(stops))
     })?;
     let grown = peak_kib(pid)?.saturating_sub(before);
-    println!("{} slow viewers: the server grew by at most {grown} KiB from {before} KiB", SLOW.len());
+    println!("{} slow viewers: the server grew by at most {grown} KiB from {before} KiB", kinds.len());
     for stop in &stops {
         let fields = (stop.data("reason"), stop.data("client_ip"));
         ensure!(fields == (Some("slow_subscriber"), Some(super::FAR)), "{}", stop.json());
@@ -95,8 +96,8 @@ fn a_viewer_on_half_the_rate_gets_runs_from_key_frame_to_key_frame_and_stays() -
 
 #[test]
 fn a_publisher_on_300_kbits_is_late_and_loses_nothing() -> Result<()> {
-    // Half a second of the stream takes four on such a link.
-    let pictures = if all_cases() { 75 } else { 12 };
+    // A second of the stream takes eight on such a link.
+    let pictures = if all_cases() { 75 } else { 3 };
     let clip = broad_clip(30)?;
     let Some(scene) = Scene::start(3, "")? else { return Ok(()) };
     scene.lab.set(Way::In, cap(300_000));

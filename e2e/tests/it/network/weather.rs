@@ -13,15 +13,25 @@ const PICTURES: usize = 50;
 const DELAY: Weather =
     Weather { delay: Duration::from_millis(100), jitter: Duration::from_millis(50), ..Weather::CLEAR };
 
-/// The weathers, and what must have happened to packets in each, or nothing was tested.
-const WEATHERS: [(&str, Weather, fn(&Counts) -> bool); 7] = [
-    ("1 % loss", Weather { loss: 10, ..Weather::CLEAR }, |counts| counts.lost > 0),
-    ("3 % loss", Weather { loss: 30, ..Weather::CLEAR }, |counts| counts.lost > 0),
-    ("5 % loss", Weather { loss: 50, ..Weather::CLEAR }, |counts| counts.lost > 0),
-    ("100 ± 50 ms", DELAY, |counts| counts.packets > 0),
-    ("5 % out of order", Weather { reordered: 50, ..Weather::CLEAR }, |counts| counts.reordered > 0),
-    ("5 % twice", Weather { duplicates: 50, ..Weather::CLEAR }, |counts| counts.doubled > 0),
-    ("all of it", Weather { loss: 10, reordered: 20, duplicates: 20, ..DELAY }, |counts| {
+struct Kind {
+    name: &'static str,
+    weather: Weather,
+    /// What must have become of packets, or nothing was tested.
+    has_happened: fn(&Counts) -> bool,
+}
+
+const fn kind(name: &'static str, weather: Weather, has_happened: fn(&Counts) -> bool) -> Kind {
+    Kind { name, weather, has_happened }
+}
+
+const WEATHERS: [Kind; 7] = [
+    kind("1 % loss", Weather { loss: 10, ..Weather::CLEAR }, |counts| counts.lost > 0),
+    kind("3 % loss", Weather { loss: 30, ..Weather::CLEAR }, |counts| counts.lost > 0),
+    kind("5 % loss", Weather { loss: 50, ..Weather::CLEAR }, |counts| counts.lost > 0),
+    kind("100 ± 50 ms", DELAY, |counts| counts.packets > 0),
+    kind("5 % out of order", Weather { reordered: 50, ..Weather::CLEAR }, |counts| counts.reordered > 0),
+    kind("5 % twice", Weather { duplicates: 50, ..Weather::CLEAR }, |counts| counts.doubled > 0),
+    kind("all of it", Weather { loss: 10, reordered: 20, duplicates: 20, ..DELAY }, |counts| {
         counts.lost + counts.reordered + counts.doubled > 0
     }),
 ];
@@ -50,11 +60,10 @@ impl fmt::Display for Far {
 }
 
 /// Plays one cell; returns what became of the packets. None where no lab can be made.
-fn cell(weather: usize, far: Far) -> Result<Option<String>> {
-    let (_, weather, has_happened) = WEATHERS[weather];
+fn cell(kind: &Kind, far: Far) -> Result<Option<String>> {
     let clip = clip::standard()?;
     let Some(scene) = Scene::start(1, "")? else { return Ok(None) };
-    scene.lab.set(Way::Both, weather);
+    scene.lab.set(Way::Both, kind.weather);
     let publisher = match far {
         Far::Publisher(kind) => scene.publish_far(kind, &clip)?,
         Far::Player(_) => scene.publish_near(&clip)?,
@@ -67,7 +76,7 @@ fn cell(weather: usize, far: Far) -> Result<Option<String>> {
     scene.serves_new_clients()?;
     let [inwards, outwards] = scene.lab.counts();
     let media = if let Far::Publisher(_) = far { inwards } else { outwards };
-    ensure!(has_happened(&media), "the weather was fair: {media:?}");
+    ensure!((kind.has_happened)(&media), "the weather was fair: {media:?}");
     drop(publisher);
     let bad = [("lost", media.lost), ("out of order", media.reordered), ("twice", media.doubled)];
     let bad = bad.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!(", {count} {what}"));
@@ -79,7 +88,7 @@ fn cell(weather: usize, far: Far) -> Result<Option<String>> {
 
 #[test]
 fn matrix_of_bad_links_and_who_is_behind_them() -> Result<()> {
-    let mut table = Matrix::new("Bad links", WEATHERS.map(|(name, ..)| name), ALL_FAR);
+    let mut table = Matrix::new("Bad links", WEATHERS.map(|kind| kind.name), ALL_FAR);
     let cells: Vec<(usize, usize)> = if all_cases() {
         (0..WEATHERS.len()).flat_map(|row| (0..ALL_FAR.len()).map(move |column| (row, column))).collect()
     } else {
@@ -94,7 +103,8 @@ fn matrix_of_bad_links_and_who_is_behind_them() -> Result<()> {
     // They mostly wait for media in real time: four at once starve nobody.
     for some in cells.chunks(4) {
         let results: Vec<_> = std::thread::scope(|scope| {
-            let runs = some.iter().map(|&(row, column)| scope.spawn(move || cell(row, ALL_FAR[column])));
+            let runs =
+                some.iter().map(|&(row, column)| scope.spawn(move || cell(&WEATHERS[row], ALL_FAR[column])));
             let runs: Vec<_> = runs.collect();
             runs.into_iter().map(|run| run.join().expect("a cell panicked")).collect()
         });
