@@ -158,6 +158,21 @@ fn a_client_with_digests_bears_a_simple_server() {
     assert_eq!(got, Ok(Progress::Done(HandshakeKind::Simple)));
 }
 
+/// FMS 3 was the first to know digests.
+#[test]
+fn a_server_of_version_3_is_held_to_its_digest_and_an_older_one_is_not() {
+    for (major, expect) in [(3, KINDS[1]), (2, HandshakeKind::Simple)] {
+        let (mut client, c0c1) = begin(KINDS[1]);
+        let mut s0s1s2 = answer_to(&c0c1);
+        let mut s1: Block = s0s1s2[1..=BLOCK].try_into().unwrap();
+        s1[4] = major;
+        DigestScheme::Scheme0.sign(Side::Server, &mut s1);
+        s0s1s2[1..=BLOCK].copy_from_slice(&s1);
+        let got = client.advance(&mut input(&s0s1s2), &mut Vec::new());
+        assert_eq!(got, Ok(Progress::Done(expect)), "{major}");
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

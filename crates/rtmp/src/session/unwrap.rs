@@ -119,6 +119,15 @@ mod tests {
     }
 
     #[test]
+    fn only_within_a_minute_of_both_ends_a_clock_has_wrapped_early() {
+        let half = 1i64 << 31;
+        check(&[0x7fff_ffff, 59_999], &[half - 1, half + 59_999]);
+        check(&[0x7fff_ffff, 60_000], &[half - 1, 60_000]);
+        check(&[0x8000_0000 - 60_000, 0], &[half - 60_000, half]);
+        check(&[0x8000_0000 - 60_001, 0], &[half - 60_001, 0]);
+    }
+
+    #[test]
     fn a_stream_of_many_years_goes_on() {
         let mut unwrap = Unwrap::default();
         let mut wire = 0u32;

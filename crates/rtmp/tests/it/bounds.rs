@@ -1,8 +1,10 @@
 //! Bounds at their very edge, and numbers that belong together.
 
 use crate::link::Link;
+use crate::wire::Wire;
 use bytes::Bytes;
 use jackfield_media::Mono;
+use jackfield_rtmp::amf::Value;
 use jackfield_rtmp::{ClientConfig, ClientEvent, ClientSession, Error, Output, ServerConfig, ServerSession};
 
 /// The first byte of a handshake, and more that waits for the rest of it.
@@ -59,4 +61,17 @@ fn an_answer_has_the_number_that_its_call_returned() {
         })
         .collect();
     assert_eq!(answered, numbers);
+}
+
+#[test]
+fn what_answers_a_question_that_nobody_asked_is_passed_over() {
+    let mut wire = Wire::connected();
+    for name in ["_result", "_error", "onStatus"] {
+        wire.command(0, name, 7.0, &[Value::Null]);
+        assert_eq!(wire.exchange(), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(wire.server.counters().unknown_commands, 0);
+    wire.command(0, "whatever", 8.0, &[Value::Null]);
+    wire.exchange();
+    assert_eq!(wire.server.counters().unknown_commands, 1);
 }
