@@ -49,6 +49,7 @@ pub mod tls;
 
 mod broadcast;
 mod clients;
+mod clock_shift;
 mod events;
 mod journal;
 mod limits;
@@ -66,6 +67,7 @@ mod tunnel;
 pub use broadcast::{Broadcast, PICTURE_EVERY};
 pub use clients::{Address, Player, PlayerKind, Publisher, PublisherKind, TlsVersion};
 pub use clip::{Clip, Codecs};
+pub use clock_shift::ClockShift;
 pub use events::{Event, Events};
 pub use flv::{Recording, compare};
 pub use journal::Journal;

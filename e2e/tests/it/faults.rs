@@ -1,8 +1,10 @@
 //! Faults of the machine and of what the server works with. `docs/reliability.md` says which test stands for which fault.
 
 mod answers;
+mod clock;
 mod descriptors;
 mod helper;
+mod receivers;
 mod stopped;
 
 use anyhow::{Context, Result, ensure};
