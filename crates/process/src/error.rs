@@ -114,6 +114,15 @@ pub enum SpawnError {
     /// The server has no descriptors left for the pipes.
     #[error("cannot make the program's pipes: {0}")]
     Pipes(#[source] io::Error),
+    /// Earlier starts of the same file in the same folder have not come to an end: it lies on a disk that does not answer.
+    #[error("earlier starts of {} hang; does its disk answer?", .file.display())]
+    Hangs {
+        /// What was to be executed.
+        file: PathBuf,
+    },
+    /// The helper process ended meanwhile; whether the program has run is not known.
+    #[error("the process helper ended during the start")]
+    HelperDied,
     /// The helper process has ended and another is not up yet.
     #[error("the process helper is not running; it is being restarted")]
     HelperGone,
@@ -127,7 +136,7 @@ impl SpawnError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::HelperGone | Self::Pipes(_) => true,
+            Self::HelperGone | Self::Pipes(_) | Self::Hangs { .. } => true,
             Self::Step { step, source, .. } => {
                 *step == Step::Fork || source.kind() == io::ErrorKind::ExecutableFileBusy
             }

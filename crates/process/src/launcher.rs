@@ -3,6 +3,7 @@
 mod child;
 mod link;
 mod owner;
+mod starts;
 
 use crate::error::{SpawnError, StartError};
 use crate::program::{Output, Program, Stdin};
@@ -15,6 +16,7 @@ use link::Link;
 use owner::{Command, Owner, Start};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
+use starts::Place;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -105,7 +107,8 @@ impl Launcher {
         let message = check_and_encode(id, &program)?;
         let (ends, given) = Ends::make(&program).map_err(SpawnError::Pipes)?;
         let (answer, answered) = oneshot::channel();
-        let start = Start { id, message, given, answer };
+        let place = Place { file: program.path().unwrap_or_default().to_owned(), cwd: program.cwd.clone() };
+        let start = Start { id, message, given, place, answer };
         self.commands.send(Command::Start(start)).await.map_err(|_gone| SpawnError::Stopped)?;
         match answered.await {
             Ok(Ok(handle)) => Ok((handle, ends)),

@@ -4,6 +4,7 @@ use super::LauncherConfig;
 use super::Running;
 use super::child::{ExitStatus, Handle, Wishes};
 use super::link::{self, Event, Gone, Link, Taken};
+use super::starts::{Answer, Place, Room, Starts};
 use crate::error::{SpawnError, Step};
 use crate::program::{Program, User};
 use crate::wire::{self, Ended, Reply, Scope};
@@ -16,9 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// The most programs that are being started at a time; over it the queue of commands fills.
-const MAX_STARTING: usize = 64;
 
 /// The most dead helpers whose sessions are remembered.
 const MAX_DEAD: usize = 16;
@@ -42,14 +40,17 @@ pub(super) struct Start {
     pub(super) id: u64,
     pub(super) message: Vec<u8>,
     pub(super) given: Vec<OwnedFd>,
-    pub(super) answer: oneshot::Sender<Result<Handle, Refusal>>,
+    pub(super) place: Place,
+    pub(super) answer: Answer,
 }
 
 /// Why a program did not start, in the helper's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Failed { step: Step, errno: i32 },
+    Hangs,
     HelperGone,
+    HelperDied,
     Stopped,
 }
 
@@ -58,7 +59,11 @@ impl Refusal {
     pub(super) fn explain(self, program: Program) -> SpawnError {
         let (step, errno) = match self {
             Self::Failed { step, errno } => (step, errno),
+            Self::Hangs => {
+                return SpawnError::Hangs { file: PathBuf::from(program.path().unwrap_or_default()) };
+            }
             Self::HelperGone => return SpawnError::HelperGone,
+            Self::HelperDied => return SpawnError::HelperDied,
             Self::Stopped => return SpawnError::Stopped,
         };
         let file = PathBuf::from(program.path().unwrap_or_default());
@@ -92,7 +97,7 @@ pub(super) struct Owner {
     /// Messages that the socket did not take. No command is accepted while there are some, so that there
     /// is at most one for a command and one for each running program.
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
-    starting: HashMap<u64, oneshot::Sender<Result<Handle, Refusal>>>,
+    starting: Starts,
     running: HashMap<u64, (i32, oneshot::Sender<ExitStatus>)>,
     sweeps: HashMap<u64, (Scope, oneshot::Sender<u32>)>,
     counts: HashMap<u64, oneshot::Sender<Running>>,
@@ -128,6 +133,8 @@ enum Happened {
     Link(Result<Event, Gone>),
     Command(Option<Command>),
     Wishes,
+    /// For more starts.
+    Room,
     TimeToRestart,
 }
 
@@ -140,7 +147,7 @@ impl Owner {
             launchers: Launchers::There,
             wishes: Arc::default(),
             outbox: VecDeque::new(),
-            starting: HashMap::new(),
+            starting: Starts::default(),
             running: HashMap::new(),
             sweeps: HashMap::new(),
             counts: HashMap::new(),
@@ -170,14 +177,23 @@ impl Owner {
 
     /// Waits for the next thing to do.
     async fn happening(&mut self) -> Happened {
-        let accepts = self.launchers != Launchers::Dropped
-            && self.outbox.is_empty()
-            && self.starting.len() < MAX_STARTING;
+        let room = match self.launchers == Launchers::Dropped || !self.outbox.is_empty() {
+            true => Room::WhenOneEnds,
+            false => self.starting.room(clock::now()),
+        };
+        let accepts = room == Room::Now;
+        let room_at = async {
+            match room {
+                Room::At(at) => clock::sleep_until(at).await,
+                Room::Now | Room::WhenOneEnds => std::future::pending().await,
+            }
+        };
         match &mut self.helper {
             Helper::Up { link, .. } => tokio::select! {
                 event = link.next() => Happened::Link(event),
                 () = self.wishes.changed() => Happened::Wishes,
                 command = self.commands.recv(), if accepts => Happened::Command(command),
+                () = room_at => Happened::Room,
             },
             Helper::Down { until } => tokio::select! {
                 biased;
@@ -199,6 +215,7 @@ impl Owner {
             Happened::Command(Some(command)) => self.obey(command).await,
             Happened::Command(None) => self.launchers = Launchers::Dropped,
             Happened::Wishes => self.grant_wishes().await,
+            Happened::Room => {}
             Happened::TimeToRestart => self.restart().await,
         }
         let idle = self.running.is_empty() && self.starting.is_empty();
@@ -215,8 +232,13 @@ impl Owner {
             // Nobody waits for it any more.
             Command::Start(start) if start.answer.is_closed() => {}
             Command::Start(start) => {
-                self.starting.insert(start.id, start.answer);
-                self.send(start.message, start.given).await;
+                let now = clock::now();
+                if self.starting.hangs(&start.place, now) {
+                    start.answer.send(Err(Refusal::Hangs)).ok();
+                } else {
+                    self.starting.begin(start.id, start.place, now, start.answer);
+                    self.send(start.message, start.given).await;
+                }
             }
             // Without a helper the answer is dropped, which says so.
             Command::Sweep { .. } | Command::Count { .. } if !up => {}
@@ -257,7 +279,7 @@ impl Owner {
             Reply::Ready => {}
             Reply::Started { id, pid } => self.started(id, pid),
             Reply::Failed { id, step, errno } => {
-                if let Some(answer) = self.starting.remove(&id) {
+                if let Some(answer) = self.starting.end(id) {
                     answer.send(Err(Refusal::Failed { step, errno })).ok();
                 }
             }
@@ -277,7 +299,7 @@ impl Owner {
     }
 
     fn started(&mut self, id: u64, pid: i32) {
-        let Some(answer) = self.starting.remove(&id) else { return };
+        let Some(answer) = self.starting.end(id) else { return };
         let (exited, exit) = oneshot::channel();
         self.running.insert(id, (pid, exited));
         let pid = u32::try_from(pid).unwrap_or_default();
@@ -291,7 +313,7 @@ impl Owner {
             Ended::Code(code) => ExitStatus::Code(code),
             Ended::Signal(signal) => ExitStatus::Signal(signal),
         };
-        if let Some(answer) = self.starting.remove(&id) {
+        if let Some(answer) = self.starting.end(id) {
             let pid = u32::try_from(pid).unwrap_or_default();
             let (_, exit) = oneshot::channel();
             let handle = Handle { id, pid, exit, ended: Some(status), wishes: Arc::clone(&self.wishes) };
@@ -333,8 +355,9 @@ impl Owner {
         self.outbox.clear();
         self.sweeps.clear();
         self.counts.clear();
-        for (_, answer) in self.starting.drain() {
-            answer.send(Err(Refusal::HelperGone)).ok();
+        for answer in self.starting.drain() {
+            // Most of a short program's life is its start, as far as is known here.
+            answer.send(Err(Refusal::HelperDied)).ok();
         }
         let mut unfinished = Vec::with_capacity(self.running.len());
         for (id, (pid, exit)) in self.running.drain() {

@@ -6,6 +6,7 @@
 mod background;
 mod death;
 mod ending;
+mod hanging;
 mod starting;
 
 use jackfield_process::{Child, Env, ExitStatus, Launcher, LauncherConfig, Program};

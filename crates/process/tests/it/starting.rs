@@ -1,7 +1,7 @@
 //! How programs start, what they get, and what is told when they cannot.
 
 use crate::{folder, launcher, program, run, sh, stdout_of};
-use jackfield_process::{Env, ExitStatus, Limits, Output, Program, SpawnError, Stdin, Step, User};
+use jackfield_process::{Begun, Env, ExitStatus, Limits, Output, Program, SpawnError, Stdin, Step, User};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::AsyncWriteExt;
@@ -48,6 +48,48 @@ async fn standard_input_is_what_was_written_to_it() {
     assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("one line"));
     assert_eq!(child.wait().await, ExitStatus::Code(0));
     assert_eq!(stdout_of(&launcher, program(["cat"])).await, "", "the null device is at its end");
+}
+
+#[tokio::test]
+async fn an_input_that_is_given_with_the_program_arrives_whole() {
+    let launcher = launcher().await;
+    for length in [0, 1, 4096, 65_536, 1 << 20] {
+        let stdin = Stdin::Bytes(vec![b'x'; length]);
+        let mut child = launcher.spawn(Program { stdin, ..program(["wc", "-c"]) }).await.unwrap();
+        if let Some(mut rest) = child.stdin.take() {
+            rest.write_all(&child.unwritten).await.unwrap();
+        }
+        let said = crate::lines(&mut child).next_line().await.unwrap().unwrap();
+        assert_eq!((said.as_str(), child.wait().await), (length.to_string().as_str(), ExitStatus::Code(0)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_wrote_that_is_over_at_once_can_be_read() {
+    let launcher = launcher().await;
+    let begin = || launcher.begin(sh("echo out; echo err >&2; sleep 1000 2>/dev/null & exit 3"));
+    // On a busy machine some take longer than the helper waits before its first look.
+    let over = loop {
+        match begin().await.unwrap() {
+            Begun::Finished(over) => break over,
+            Begun::Running(mut child) => assert_eq!(child.wait().await, ExitStatus::Code(3)),
+        }
+    };
+    assert_eq!(over.status, ExitStatus::Code(3));
+    let (mut out, mut err) = ([0; 16], [0; 16]);
+    let (stdout, stderr) = (over.stdout.unwrap(), over.stderr.unwrap());
+    assert_eq!((rustix::io::read(&stdout, &mut out), &out[..4]), (Ok(4), b"out\n".as_slice()));
+    assert_eq!((rustix::io::read(&stderr, &mut err), &err[..4]), (Ok(4), b"err\n".as_slice()));
+    // Somebody still holds the one, and we do not wait for that; the other is closed.
+    assert_eq!(rustix::io::read(&stdout, &mut out), Err(rustix::io::Errno::AGAIN));
+    assert_eq!(rustix::io::read(&stderr, &mut err), Ok(0));
+
+    let Begun::Running(mut lasts) = launcher.begin(sh("echo up; exec sleep 1000")).await.unwrap() else {
+        panic!("it has not ended");
+    };
+    assert_eq!(crate::lines(&mut lasts).next_line().await.unwrap().as_deref(), Some("up"));
+    lasts.kill();
+    assert_eq!(lasts.wait().await, ExitStatus::Signal(9));
 }
 
 #[tokio::test]
