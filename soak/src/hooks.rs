@@ -17,7 +17,9 @@ pub(crate) enum Verdict {
 pub(crate) struct Bad {
     pub(crate) name: &'static str,
     handler: Handler,
-    on_error: &'static str,
+    timeout: &'static str,
+    /// What its failure means.
+    policy: &'static str,
     /// What its policy, or what it says before it misbehaves, makes of a question.
     pub(crate) verdict: Verdict,
 }
@@ -35,28 +37,39 @@ enum Handler {
 use Handler::{Run, Url, Worker};
 use Verdict::{Allowed, Denied};
 
-const fn bad(name: &'static str, handler: Handler, on_error: &'static str, verdict: Verdict) -> Bad {
-    Bad { name, handler, on_error, verdict }
+const fn bad(
+    name: &'static str,
+    handler: Handler,
+    timeout: &'static str,
+    policy: &'static str,
+    verdict: Verdict,
+) -> Bad {
+    Bad { name, handler, timeout, policy, verdict }
 }
+
+/// For those that never answer in time.
+const SHORT: &str = "300ms";
+/// For those whose end or answer is to be seen, on a busy machine too.
+const LONG: &str = "2s";
 
 /// One of each kind.
 pub(crate) const BAD: [Bad; 13] = [
     // Ends only by SIGKILL.
-    bad("run-hangs", Run("trap '' TERM; sleep 60"), "allow", Allowed),
-    bad("run-fails", Run("exit 1"), "deny", Denied),
-    bad("run-floods", Run("exec yes"), "allow", Allowed),
+    bad("run-hangs", Run("trap '' TERM; sleep 60"), SHORT, "allow", Allowed),
+    bad("run-fails", Run("exit 1"), LONG, "deny", Denied),
+    bad("run-floods", Run("exec yes"), SHORT, "allow", Allowed),
     // What is left in the background has the program's pipes. The program itself has no opinion.
-    bad("run-forks", Run("for i in 1 2 3 4 5; do sleep 2 & done"), "deny", Allowed),
-    bad("worker-strays", Worker("wrong-ids"), "deny", Denied),
-    bad("worker-babbles", Worker("garbage"), "allow", Allowed),
-    bad("worker-dies", Worker("dies"), "deny", Denied),
-    bad("worker-slow", Worker("slow"), "allow", Allowed),
-    bad("url-fails", Url("fails"), "deny", Denied),
-    bad("url-stalls", Url("stalls"), "allow", Allowed),
-    bad("url-closes", Url("closes"), "deny", Denied),
-    bad("url-drips", Url("drips"), "allow", Allowed),
+    bad("run-forks", Run("for i in 1 2 3 4 5; do sleep 2 & done"), LONG, "deny", Allowed),
+    bad("worker-strays", Worker("wrong-ids"), LONG, "deny", Denied),
+    bad("worker-babbles", Worker("garbage"), LONG, "allow", Allowed),
+    bad("worker-dies", Worker("dies"), LONG, "deny", Denied),
+    bad("worker-slow", Worker("slow"), SHORT, "allow", Allowed),
+    bad("url-fails", Url("fails"), LONG, "deny", Denied),
+    bad("url-stalls", Url("stalls"), SHORT, "allow", Allowed),
+    bad("url-closes", Url("closes"), LONG, "deny", Denied),
+    bad("url-drips", Url("drips"), SHORT, "allow", Allowed),
     // It behaves, and its word counts for more than the policy.
-    bad("url-denies", Url("denies"), "allow", Denied),
+    bad("url-denies", Url("denies"), LONG, "allow", Denied),
 ];
 
 /// Hooks that must answer each call.
@@ -152,7 +165,7 @@ format = "ndjson"
 
 /// Told of everything, at a pace that leaves the machine to the others; asked about streams of its own.
 fn misbehaving(text: &mut String, hook: &Bad, own: &str, receiver: SocketAddr) -> Result<()> {
-    let Bad { name, on_error, .. } = hook;
+    let Bad { name, timeout, policy, .. } = hook;
     let handler = match hook.handler {
         Run(script) => format!("run = [\"sh\", \"-c\", {script:?}]"),
         Worker(manner) => format!("worker = [{own:?}, \"worker\", {manner:?}]"),
@@ -167,7 +180,7 @@ name = "{name}-told"
 on = ["*"]
 mode = "notify"
 {handler}
-timeout = "300ms"
+timeout = "{timeout}"
 rate = 1
 queue = 20
 retries = 1
@@ -176,8 +189,8 @@ name = "{asked}"
 on = ["authorize_publish"]
 streams = ["live/{asked}"]
 {handler}
-timeout = "300ms"
-on_error = "{on_error}"
+timeout = "{timeout}"
+on_error = "{policy}"
 "#
     )?;
     Ok(())

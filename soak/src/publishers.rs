@@ -180,6 +180,8 @@ impl Publisher {
         for number in 0_u32.. {
             let since = TICK.saturating_mul(number);
             publication.tend(began.after(since)).await?;
+            let late = clock::now() - began.after(since);
+            self.board.counts.late_ms.fetch_max(millis(late), Ordering::Relaxed);
             let over = since >= self.life || self.ending.is_cancelled();
             if over && stream.end(&self.term, self.way_to_go()) {
                 return Ok(());
@@ -209,6 +211,10 @@ impl Publisher {
             Fate::Broken
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Opens a stream for publishing.

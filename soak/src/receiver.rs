@@ -11,29 +11,26 @@ use tokio::net::{TcpListener, TcpStream};
 const STALL: Duration = Duration::from_secs(5);
 const DRIP: Duration = Duration::from_millis(50);
 
-/// Listens, and answers until the tasks are stopped.
-pub(crate) async fn start(tasks: &Tasks) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("the receiver")?;
+/// Listens, and answers to the end of the process: in a thread of its own, so that the load does not make it slow.
+pub(crate) fn start() -> Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("the receiver")?;
+    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let (group, stopping) = (tasks.clone(), tasks.stopping());
-    drop(tasks.spawn("soak.receiver", async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = stopping.cancelled() => return,
-            };
-            let Ok((socket, _)) = accepted else { continue };
-            let ending = stopping.clone();
-            drop(group.spawn("soak.receiver.connection", async move {
-                tokio::select! {
-                    // The server closes it as it likes.
-                    _closed = serve(socket) => {}
-                    () = ending.cancelled() => {}
-                }
-            }));
-        }
-    }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || runtime.block_on(accept(listener)));
     Ok(address)
+}
+
+async fn accept(listener: std::net::TcpListener) -> Result<()> {
+    let (listener, tasks) = (TcpListener::from_std(listener)?, Tasks::new());
+    loop {
+        // A connection that is gone before it is accepted is none.
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        drop(tasks.spawn("soak.receiver", async move {
+            // The server closes it as it likes.
+            let _closed = serve(socket).await;
+        }));
+    }
 }
 
 /// HTTP/1.1 as far as the server under test speaks it (RFC 9112).

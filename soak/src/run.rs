@@ -11,7 +11,7 @@ use crate::plan::{Plan, Wishes};
 use crate::receiver;
 use crate::watch::{Remains, Watch};
 use anyhow::{Context, Result};
-use jackfield_runtime::{Tasks, clock};
+use jackfield_runtime::clock;
 use load::Load;
 use serde_json::{Value, json};
 use started::Started;
@@ -94,8 +94,7 @@ impl Course {
     /// Returns for how many seconds there was a load, and figures.
     async fn run(&self) -> Result<(u64, Value)> {
         let mut stop = Stop::new()?;
-        let tasks = Tasks::new();
-        let receiver = receiver::start(&tasks).await?;
+        let receiver = receiver::start()?;
         let config = self.folder.join("server.toml");
         hooks::write(&config, Which::Recorder, receiver)?;
         let mut server = Started::new(&config, &self.folder, &self.plan, &self.findings).await?;
@@ -122,7 +121,6 @@ impl Course {
         let end = self.remains(&config, receiver, &mut server, start).await?;
         figures["memory"] = memory;
         figures["remains"] = json!({ "start": start.json(), "end": end.json() });
-        tasks.stop(clock::now().after(LEAVING)).await;
         server.stop(&self.findings).await?;
         Ok((seconds, figures))
     }

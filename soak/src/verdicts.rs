@@ -50,7 +50,8 @@ impl Visitors {
         self.board.counts.visits.fetch_add(1, Ordering::Relaxed);
         match verdict {
             Ok(verdict) if verdict != self.hook.verdict => {
-                findings.fault(Check::Verdicts, format!("{name}: {verdict:?}, {opened:?}"));
+                let why = opened.as_ref().err().map(ToString::to_string).unwrap_or_default();
+                findings.fault(Check::Verdicts, format!("{name}: {verdict:?} {why}"));
             }
             Ok(_) if took > IN_TIME => findings.fault(Check::Verdicts, format!("{name}: after {took:?}")),
             Ok(_) => {}

@@ -55,12 +55,13 @@ struct Last {
     events: u64,
     joined: u64,
     ticks: u64,
+    own_ticks: u64,
 }
 
 impl Watch {
     pub(crate) fn new(pid: u32, control: Control, samples: std::fs::File) -> Self {
         println!(
-            "{:>7} {:>8} {:>6} {:>9} {:>8} {:>6} {:>6} {:>9} {:>8} {:>6} {:>7}",
+            "{:>7} {:>8} {:>6} {:>9} {:>8} {:>6} {:>6} {:>9} {:>8} {:>6} {:>6} {:>7} {:>7}",
             "time",
             "viewers",
             "pubs",
@@ -71,6 +72,8 @@ impl Watch {
             "events/s",
             "joins/s",
             "CPU %",
+            "load %",
+            "late ms",
             "faults"
         );
         Self { pid, control, samples, began: clock::now(), resident: Vec::new(), last: Last::default() }
@@ -99,6 +102,7 @@ impl Watch {
             events: count(&counts.events),
             joined: count(&counts.joined),
             ticks: ticks(self.pid)?,
+            own_ticks: ticks(std::process::id())?,
         };
         let millis = u64::try_from((at - self.last.at).as_millis()).unwrap_or(1).max(1);
         let rate = |now: u64, before: u64| (now - before) * 1000 / millis;
@@ -106,15 +110,17 @@ impl Watch {
         let (frames, events) = (rate(now.frames, self.last.frames), rate(now.events, self.last.events));
         // A tick is a hundredth of a second (sysconf(_SC_CLK_TCK), always so on Linux).
         let (joins, cpu) = (rate(now.joined, self.last.joined), rate(now.ticks, self.last.ticks));
+        let load = rate(now.own_ticks, self.last.own_ticks);
+        let late = counts.late_ms.swap(0, Ordering::Relaxed);
         let (resident, descriptors) = (resident_kib(self.pid)?, descriptors(self.pid)?);
         let (faults, seconds) = (board.findings.faults(), at.as_secs());
         println!(
-            "{seconds:>6}s {viewers:>8} {publishers:>6} {frames:>9} {resident:>8} {descriptors:>6} {tasks:>6} {events:>9} {joins:>8} {cpu:>6} {faults:>7}"
+            "{seconds:>6}s {viewers:>8} {publishers:>6} {frames:>9} {resident:>8} {descriptors:>6} {tasks:>6} {events:>9} {joins:>8} {cpu:>6} {load:>6} {late:>7} {faults:>7}"
         );
         let line = json!({
             "seconds": seconds, "viewers": viewers, "publishers": publishers, "frames_per_s": frames,
             "resident_kib": resident, "descriptors": descriptors, "tasks": tasks, "events_per_s": events,
-            "joins_per_s": joins, "cpu_percent": cpu, "faults": faults, "connections": connections,
+            "joins_per_s": joins, "cpu_percent": cpu, "load_cpu_percent": load, "load_late_ms": late, "faults": faults, "connections": connections,
             "streams": streams, "attached": attached,
         });
         writeln!(self.samples, "{line}").context("the samples")?;
