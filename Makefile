@@ -36,12 +36,12 @@ test-all: ## As test, with every cell of every table; writes docs/test-matrix.md
 	@scripts/setup test-all
 	@scripts/check $(CHECKS) matrix
 
-bench: ## Measure against nginx-rtmp and a floor, 3 rounds (40 min); writes docs/performance.md
+bench: ## Measure against other servers and a floor, 3 rounds (45 min); writes docs/performance.md
 	@scripts/setup bench
 	cargo build --release --locked --package jackfield-cli
 	bench/run --server $(TARGET_DIR)/release/jackfield
 
-bench-quick: ## The same in three minutes, on the screen only
+bench-quick: ## Against nginx-rtmp in three minutes, on the screen only (one row: bench/run --help)
 	@scripts/setup bench
 	cargo build --release --locked --package jackfield-cli
 	bench/run --quick --server $(TARGET_DIR)/release/jackfield
