@@ -1,7 +1,10 @@
 //! The rules that a reader looks for; the simulation knows them all.
 
+mod calls;
+mod turns;
+
 use super::*;
-use crate::{HookSpec, Mode, Outcome, Retries, Retry};
+use crate::{HookSpec, Mode, NoticeShare, Outcome, Retries, Retry};
 use jackfield_events::{Decision, OnError, Scope, Stamp, Verdict};
 use jackfield_media::{ConnId, StreamKey, UnixTime};
 use ulid::Ulid;
@@ -40,6 +43,14 @@ fn calls(core: &mut Core<()>) -> Vec<Request<()>> {
         _ => None,
     });
     calls.collect()
+}
+
+fn settled(core: &mut Core<()>) -> Vec<Settled> {
+    let ends = outputs(core).into_iter().filter_map(|output| match output {
+        Output::Settled(end) => Some(end),
+        _ => None,
+    });
+    ends.collect()
 }
 
 fn yes() -> Result<Answer, Failure> {

@@ -1,0 +1,120 @@
+//! Room: of one hook, of all that share, and who gets what becomes free.
+
+use super::*;
+
+fn names(calls: &[Request<()>]) -> Vec<&str> {
+    calls.iter().map(|call| &*call.hook).collect()
+}
+
+fn shared(limit: usize, hooks: Vec<HookSpec>) -> Core<()> {
+    let mut core = Core::new(&CoreConfig { notice_concurrency: limit, seed: 3 }, Masker::default());
+    core.replace_hooks(Mono::ZERO, hooks.into_iter().map(|hook| (hook, ())).collect());
+    core
+}
+
+#[test]
+fn a_call_that_ends_makes_room_for_the_next_key() {
+    let mut core = core(vec![HookSpec { concurrency: 1, ..hook("a", Mode::Notify) }]);
+    core.notify(at(0), &event(NOTICE, 1, "a"));
+    core.notify(at(0), &event(NOTICE, 2, "b"));
+    let first = calls(&mut core);
+    assert_eq!((first.len(), core.status()[0].queued, core.status()[0].notices_running), (1, 1, 1));
+    core.answer(at(1), first[0].call, yes());
+    assert_eq!(calls(&mut core)[0].event.stamp().seq, 2);
+}
+
+#[test]
+fn a_greater_limit_over_all_hooks_starts_what_waits_at_once() {
+    let mut core = shared(1, vec![hook("a", Mode::Notify), hook("b", Mode::Notify)]);
+    core.notify(at(0), &event(NOTICE, 1, "a"));
+    assert_eq!(calls(&mut core).len(), 1);
+    core.set_notice_concurrency(at(1), 2);
+    assert_eq!(calls(&mut core).len(), 1);
+    core.set_notice_concurrency(at(2), 0);
+    core.notify(at(2), &event(NOTICE, 2, "b"));
+    assert!(calls(&mut core).is_empty(), "two run, and one is allowed");
+}
+
+#[test]
+fn hooks_take_turns_at_the_limit_over_all() {
+    let specs = ["a", "b", "c"].map(|name| hook(name, Mode::Notify)).to_vec();
+    let mut core = shared(1, specs);
+    for seq in 1..=2 {
+        core.notify(at(0), &event(NOTICE, seq, &format!("k{seq}")));
+    }
+    let mut order = Vec::new();
+    while let Some(call) = calls(&mut core).pop() {
+        order.push(call.hook.to_string());
+        core.answer(at(1), call.call, yes());
+    }
+    assert_eq!(order, ["a", "b", "c", "a", "b", "c"]);
+}
+
+#[test]
+fn a_slow_hook_leaves_half_of_the_common_room_to_hooks_that_use_none() {
+    let others = ["b", "c", "d"]
+        .map(|name| HookSpec { on: EventSet::EMPTY.with(EventType::PlayStart), ..hook(name, Mode::Notify) });
+    let mut core = shared(4, [vec![hook("slow", Mode::Notify)], others.to_vec()].concat());
+    for seq in 1..=4 {
+        core.notify(at(0), &event(NOTICE, seq, &format!("k{seq}")));
+    }
+    assert_eq!(names(&calls(&mut core)), ["slow", "slow"]);
+    core.notify(at(1), &event(EventType::PlayStart, 5, "p"));
+    assert_eq!(names(&calls(&mut core)), ["b", "c"]);
+}
+
+#[test]
+fn hooks_with_room_of_their_own_count_in_no_common_limit() {
+    let own = |name| HookSpec { notice_share: NoticeShare::Own, ..hook(name, Mode::Notify) };
+    let mut core = shared(1, vec![own("a"), own("b"), hook("c", Mode::Notify)]);
+    core.notify(at(0), &event(NOTICE, 1, "a"));
+    assert_eq!(names(&calls(&mut core)), ["a", "b", "c"]);
+    assert_eq!(core.status().iter().map(|hook| hook.notices_running).sum::<usize>(), 3);
+}
+
+#[test]
+fn a_rate_holds_a_hook_until_its_time_and_a_reload_of_the_same_rate_gives_no_new_burst() {
+    let limited = || HookSpec { rate: Some(2), ..hook("a", Mode::Notify) };
+    let mut core = core(vec![limited()]);
+    for seq in 1..=4 {
+        core.notify(at(0), &event(NOTICE, seq, &format!("k{seq}")));
+    }
+    assert_eq!(calls(&mut core).len(), 2);
+    assert_eq!(core.poll_timeout(), Some(at(500)));
+    core.replace_hooks(at(1), vec![(limited(), ())]);
+    assert!(calls(&mut core).is_empty(), "the burst was used");
+    core.tick(at(500));
+    assert_eq!(calls(&mut core).len(), 1);
+    core.replace_hooks(at(501), vec![(HookSpec { rate: Some(9), ..hook("a", Mode::Notify) }, ())]);
+    assert_eq!(calls(&mut core).len(), 1, "another rate begins anew");
+}
+
+#[test]
+fn questions_wait_for_room_in_their_order_and_not_beyond_their_time() {
+    let spec = HookSpec { concurrency: 1, queue: 2, ..hook("a", Mode::Decide) };
+    let mut core = core(vec![spec]);
+    for seq in 1..=4 {
+        core.ask(at(seq), event(QUESTION, seq, "a"), Duration::from_secs(5));
+    }
+    let outputs_now = outputs(&mut core);
+    let full = outputs_now.iter().find_map(|output| match output {
+        Output::Settled(end) => Some((end.event.stamp().seq, end.outcome, end.sent)),
+        _ => None,
+    });
+    assert_eq!(
+        full,
+        Some((4, Outcome::Overload, None)),
+        "one is asked, two wait, and the fourth is too many"
+    );
+    assert_eq!((core.status()[0].asking, core.status()[0].questions_running), (2, 1));
+    let Some(Output::Call(first)) = outputs_now.into_iter().next() else {
+        unreachable!("the first is asked")
+    };
+    core.answer(at(1500), first.call, yes());
+    assert_eq!(calls(&mut core)[0].event.stamp().seq, 2);
+    core.tick(at(2003));
+    let ends = settled(&mut core);
+    let ends: Vec<_> = ends.iter().map(|end| (end.event.stamp().seq, end.outcome)).collect();
+    assert_eq!(ends, [(2, Outcome::Timeout), (3, Outcome::Overload)]);
+    assert!(core.is_quiet(at(2003)));
+}
