@@ -120,6 +120,9 @@ pub enum SpawnError {
         /// What was to be executed.
         file: PathBuf,
     },
+    /// The program has started, but its pipes cannot be watched: it is killed.
+    #[error("cannot watch the program's pipes: {0}")]
+    Unwatched(#[source] io::Error),
     /// The helper process ended meanwhile; whether the program has run is not known.
     #[error("the process helper ended during the start")]
     HelperDied,

@@ -83,7 +83,7 @@ impl Launcher {
     /// [`SpawnError`] says which step failed and why.
     pub async fn spawn(&self, program: Program) -> Result<Child, SpawnError> {
         let (handle, ends) = self.start_one(program).await?;
-        ends.watched(handle).map_err(SpawnError::Pipes)
+        ends.watched(handle).map_err(SpawnError::Unwatched)
     }
 
     /// As [`Launcher::spawn`], for a program that may have ended by then: its pipes are not watched in vain, which
@@ -94,7 +94,7 @@ impl Launcher {
     pub async fn begin(&self, program: Program) -> Result<Begun, SpawnError> {
         let (handle, ends) = self.start_one(program).await?;
         Ok(match handle.ended {
-            None => Begun::Running(ends.watched(handle).map_err(SpawnError::Pipes)?),
+            None => Begun::Running(ends.watched(handle).map_err(SpawnError::Unwatched)?),
             Some(status) => {
                 let Ends { stdout, stderr, .. } = ends;
                 Begun::Finished(Finished { pid: handle.pid, status, stdout, stderr })
