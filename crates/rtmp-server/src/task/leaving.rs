@@ -36,10 +36,12 @@ impl ConnectionTask {
             // Whoever does not read its farewell in time misses it.
             _ => clock::until(clock::now().after(self.shared.config.linger), self.part()).await,
         };
-        // Whoever has not even taken what came before the farewell, or was too slow and still is, does not keep it in our
-        // kernel; what others have not taken yet is delivered, as long as they take some of it now and then.
-        let too_slow = end.reason == EndReason::SlowSubscriber && parted.is_none();
-        if too_slow || self.writer.backlog().bytes > 0 {
+        // Whoever gave no sign of life, was too slow and still is, or has not even taken what came before its farewell
+        // does not keep it in our kernel; what others have not taken yet is delivered, as long as they take some of it now
+        // and then.
+        let is_gone =
+            parted.is_none() && matches!(end.reason, EndReason::SlowSubscriber | EndReason::Timeout);
+        if is_gone || self.writer.backlog().bytes > 0 {
             self.socket.reset_on_close();
         } else {
             self.socket.give_up_after(UNTAKEN);
