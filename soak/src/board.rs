@@ -36,6 +36,8 @@ pub(crate) struct Counts {
     pub(crate) kicks: AtomicU64,
     pub(crate) takeovers: AtomicU64,
     pub(crate) visits: AtomicU64,
+    /// How many milliseconds a player of a stream on the air waited for its stream at most, since the last line.
+    pub(crate) join_ms: AtomicU64,
     /// By how many milliseconds the load itself was late at most, since the last line.
     pub(crate) late_ms: AtomicU64,
 }

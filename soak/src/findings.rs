@@ -109,6 +109,13 @@ impl Findings {
         self.faults.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
+    /// Whether there is something that a load shows and that was not looked at yet.
+    pub(crate) fn is_load_unseen(&self) -> bool {
+        let shown =
+            [Check::Frames, Check::Stays, Check::Kicks, Check::Takeovers, Check::Verdicts, Check::Events];
+        self.lines().iter().any(|line| line.examined == 0 && shown.contains(&line.check))
+    }
+
     /// The report.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let count = |counts: &[AtomicU64], check: Check| {

@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// For any answer of the server. Questions have a budget of 5 s.
-pub(crate) const ANSWER: Duration = Duration::from_secs(15);
+/// For any answer of the server. A question has a budget of 10 s, and up to three are asked.
+pub(crate) const ANSWER: Duration = Duration::from_secs(35);
 /// For the end of who must go.
 const LEAVING: Duration = Duration::from_secs(10);
 
@@ -213,7 +213,8 @@ impl Publisher {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

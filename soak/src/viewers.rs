@@ -4,7 +4,7 @@ use crate::board::{Board, Fate, Stream};
 use crate::clip::{self, Body, TICK};
 use crate::findings::Check;
 use crate::plan::Plan;
-use crate::publishers::ANSWER;
+use crate::publishers::{ANSWER, millis};
 use crate::sequence::Sequence;
 use jackfield_rtmp_client::{ClientError, Connector, Message, Options, Playback, RtmpUrl};
 use jackfield_runtime::{CancellationToken, clock, random};
@@ -57,6 +57,7 @@ impl Seat {
             return;
         };
         let connector = Connector::default();
+        let began = clock::now();
         let opening = Playback::open(&connector, url, Options::default());
         let findings = &self.board.findings;
         match clock::until(clock::now().after(ANSWER), opening).await {
@@ -74,6 +75,9 @@ impl Seat {
             }
             Some(Ok(playback)) => {
                 findings.examined(Check::Verdicts, 1);
+                if stream.was_on_air_since(life) {
+                    self.board.counts.join_ms.fetch_max(millis(clock::now() - began), Ordering::Relaxed);
+                }
                 self.board.counts.joined.fetch_add(1, Ordering::Relaxed);
                 self.board.counts.viewers.fetch_add(1, Ordering::Relaxed);
                 let stay = Stay { board: &self.board, stream, viewer, life, sequence: Sequence::default() };

@@ -61,7 +61,7 @@ struct Last {
 impl Watch {
     pub(crate) fn new(pid: u32, control: Control, samples: std::fs::File) -> Self {
         println!(
-            "{:>7} {:>8} {:>6} {:>9} {:>8} {:>6} {:>6} {:>9} {:>8} {:>6} {:>6} {:>7} {:>7}",
+            "{:>7} {:>8} {:>6} {:>9} {:>8} {:>6} {:>6} {:>9} {:>8} {:>7} {:>6} {:>6} {:>7} {:>7}",
             "time",
             "viewers",
             "pubs",
@@ -71,6 +71,7 @@ impl Watch {
             "tasks",
             "events/s",
             "joins/s",
+            "join ms",
             "CPU %",
             "load %",
             "late ms",
@@ -111,16 +112,17 @@ impl Watch {
         // A tick is a hundredth of a second (sysconf(_SC_CLK_TCK), always so on Linux).
         let (joins, cpu) = (rate(now.joined, self.last.joined), rate(now.ticks, self.last.ticks));
         let load = rate(now.own_ticks, self.last.own_ticks);
+        let join = counts.join_ms.swap(0, Ordering::Relaxed);
         let late = counts.late_ms.swap(0, Ordering::Relaxed);
         let (resident, descriptors) = (resident_kib(self.pid)?, descriptors(self.pid)?);
         let (faults, seconds) = (board.findings.faults(), at.as_secs());
         println!(
-            "{seconds:>6}s {viewers:>8} {publishers:>6} {frames:>9} {resident:>8} {descriptors:>6} {tasks:>6} {events:>9} {joins:>8} {cpu:>6} {load:>6} {late:>7} {faults:>7}"
+            "{seconds:>6}s {viewers:>8} {publishers:>6} {frames:>9} {resident:>8} {descriptors:>6} {tasks:>6} {events:>9} {joins:>8} {join:>7} {cpu:>6} {load:>6} {late:>7} {faults:>7}"
         );
         let line = json!({
             "seconds": seconds, "viewers": viewers, "publishers": publishers, "frames_per_s": frames,
             "resident_kib": resident, "descriptors": descriptors, "tasks": tasks, "events_per_s": events,
-            "joins_per_s": joins, "cpu_percent": cpu, "load_cpu_percent": load, "load_late_ms": late, "faults": faults, "connections": connections,
+            "joins_per_s": joins, "slowest_join_ms": join, "cpu_percent": cpu, "load_cpu_percent": load, "load_late_ms": late, "faults": faults, "connections": connections,
             "streams": streams, "attached": attached,
         });
         writeln!(self.samples, "{line}").context("the samples")?;

@@ -34,6 +34,11 @@ pub(super) fn end(series: &Series, segment: &Segment) -> ExitCode {
         let faults = if line.faults > 0 { format!(" ({} faults)", line.faults) } else { String::new() };
         println!("{check:>10}  {word:<9} {:>12} {}{faults}", line.examined, line.check.unit());
     }
+    if let Some(took) = segment.figures["milliseconds"].as_object() {
+        let took: Vec<String> =
+            took.iter().map(|(phase, ms)| format!("{} {ms} ms", phase.replace('_', " "))).collect();
+        println!("At the end: {}.", took.join(", "));
+    }
     println!();
     table(series, segment);
     let done = series.done.as_secs() + segment.seconds;
