@@ -6,9 +6,9 @@ import subprocess
 import time
 
 from .measure import CALM, Target, scratch
-from .processes import CLIP, HOT_PATHS, LOAD_CORE, SERVER_CORE, TOOL, Failed, WrongAnswer, cpu_per_minute, load, parsed, pinned, play, publishing, receiver
+from .processes import CLIP, HOT_PATHS, LEAD_SECONDS, LOAD_CORE, SERVER_CORE, TOOL, Failed, WrongAnswer, cpu_per_minute, load, parsed, pinned, play, publishing, receiver
 from .programs import hook_programs, pipelined
-from .servers import floor, others_and_slow, resident_bytes
+from .servers import cpu_seconds, floor, others_and_slow, resident_bytes
 
 # The default of a hook's `queue`, and of the workers that it may have.
 QUEUE, WORKERS = 1000, 4
@@ -106,11 +106,13 @@ def flooded(sizes, at):
     (at.folder / "delays").write_text("")
     before = resident_bytes(at.pid)
     watching = begin("play", f"{at.url}/live/media", "--n", 5, "--check", 5, "--flv", CLIP, "--warm", 1, "--secs", sizes.short_seconds)
-    time.sleep(3.5)  # it publishes for 3 s before anybody watches
+    time.sleep(LEAD_SECONDS + 0.5)
+    cpu = cpu_seconds(at.pid)
     flooding = begin("flood", f"{at.url}/live/none", "--rate", sizes.flood_rate, "--secs", sizes.short_seconds + 1)
     publishers = int(sizes.short_seconds * 1000 / 25)
     asking = begin("pubtime", f"{at.url}/live/p{{i}}", "--count", publishers, "--gap-ms", 20)
     flood, asked = flooding(), asking()
+    cpu = cpu_seconds(at.pid) - cpu
     growth = (resident_bytes(at.pid) - before) / 1024**2
     media = watching()
     wrong = {name: media[name] for name in ("frames_lost", "frames_wrong", "ts_backwards") if media[name]}
@@ -121,7 +123,7 @@ def flooded(sizes, at):
         raise WrongAnswer("the hook that takes what it gets was told nothing")
     return {
         # Those that measure are connections as well.
-        "offered": 3 * (warm["connections"] + flood["connections"] + 20 + publishers + 6), "rate": 3 * flood["per_s"], "growth": growth,
+        "offered": 3 * (warm["connections"] + flood["connections"] + 20 + publishers + 6), "rate": 3 * flood["per_s"], "cpu": cpu * 1e6 / (3 * flood["connections"]), "growth": growth,
         "media p50": media["latency_ms"]["p50"], "media p99": media["latency_ms"]["p99"],
         "decision p50": asked["publish_answer_ms"]["p50"], "decision p99": asked["publish_answer_ms"]["p99"],
         "notice p50": statistics.median(delays), "notice p99": delays[int(0.99 * (len(delays) - 1))],

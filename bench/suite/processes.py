@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ CLIP = RESULTS / "720p30.flv"
 TOOL = BENCH / "target/release/rtmp_load"
 HOT_PATHS = BENCH / "target/release/hot_paths"
 SERVER_CORE, LOAD_CORE = "0", "1"
+# So long the load tool publishes before its first viewer comes.
+LEAD_SECONDS = 2.2
 
 
 class Failed(Exception):
@@ -28,6 +31,22 @@ class Void(Failed):
 
 class WrongAnswer(Failed):
     """The server delivered something else than was published: no figure of it counts."""
+
+
+def build_load_tool():
+    build(BENCH, "--locked")
+
+
+def build_hot_paths():
+    # With the versions of the server's own lock file.
+    shutil.copy(ROOT / "Cargo.lock", BENCH / "hot_paths/Cargo.lock")
+    build(BENCH / "hot_paths")
+
+
+def build(folder, *options):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(BENCH / "target")}
+    if subprocess.run(["cargo", "build", "--quiet", "--release", *options], cwd=folder, env=environment).returncode:
+        raise Failed(f"{folder.relative_to(ROOT)} does not build")
 
 
 def pinned(core, *command):

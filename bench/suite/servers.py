@@ -176,6 +176,12 @@ def resident_bytes(pid):
     return 0
 
 
+def cpu_seconds(pid):
+    """User and system time of this one process."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def floor(folder, viewers, batch_ms=0):
     """The program that only broadcasts the same bytes to so many sockets."""

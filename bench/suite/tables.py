@@ -193,6 +193,7 @@ def unmoved(what):
 
 SLOW_HOOK = [
     beside_calm("notices offered, each second", "rate", "≥ 10,000", at_least("slow rate", 10_000)),
+    beside_calm("CPU of the server for one of them, its connection's part and the media included, CPU-µs", "cpu"),
     beside_calm("latency of video, 5 viewers, p50, ms", "media p50", *unmoved("media p50")),
     beside_calm("latency of video, 5 viewers, p99, ms", "media p99"),
     beside_calm("a worker's decision, p50, ms", "decision p50", *unmoved("decision p50")),

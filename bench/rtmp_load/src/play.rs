@@ -11,6 +11,9 @@ use crate::sys;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+/// So long is published before the first viewer comes: more than a group of pictures of the usual 2 s.
+const LEAD: Duration = Duration::from_millis(2200);
+
 /// What the command line asked for.
 pub struct Plan {
     pub url: Url,
@@ -97,7 +100,7 @@ fn begin_publishing(lp: &mut Loop, url: &Url, file: &str) -> Result<(Pacer, Refe
     let mut pacer = Pacer::new(Rc::new(flv::load(file)?));
     let mut reference = Reference::new(&pacer.f);
     let t = Instant::now();
-    while t.elapsed() < Duration::from_secs(3) {
+    while t.elapsed() < LEAD {
         lp.turn(Duration::from_millis(1), None)?;
         pump(lp, &mut pacer, &mut reference)?;
     }
