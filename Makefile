@@ -8,9 +8,10 @@ SHELL := /bin/bash
 # Tools that scripts/setup builds for this project are found first.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+SOAK ?= 10m
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants lint fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak lint fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +62,11 @@ fuzz-long: ## Give each fuzz target 30 minutes of processor time, over all runs;
 mutants: ## Put defects into hooks, gate, rtmp and hub, and tell which no test finds (can be ended and goes on)
 	@scripts/setup mutants
 	scripts/mutants gate hooks rtmp hub
+
+soak: ## A server under load for SOAK=10m (90s, 1h …), with hooks that misbehave; goes on where it was stopped
+	@scripts/setup build
+	cargo build --release --locked --package jackfield-soak
+	$(TARGET_DIR)/release/soak --for $(SOAK)
 
 lint: ## Check format, lints, documentation and the house rules
 	@scripts/setup build
