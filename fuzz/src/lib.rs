@@ -1,5 +1,8 @@
-//! What fuzz targets share: how an input is divided into settings and pieces, and messages made of choices.
+//! What fuzz targets share: how an input is divided into settings and pieces, and messages made of choices,
+//! a whole server.
 
+pub mod live;
+pub mod memory;
 pub mod messages;
 
 /// Divides bytes into pieces whose sizes follow from the first byte: all at once, one by one, or in a
