@@ -5,13 +5,14 @@ use jackfield_process::Env;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// What the server reads itself: a program gets such a variable only if its hook names it.
+/// What the server reads itself: a program gets such a variable only if its hook names it. So it is with the variables
+/// that hold secrets of other hooks.
 const OWN_PREFIX: &[u8] = b"JACKFIELD_";
 
 /// Where a program's environment starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Inherit {
-    /// From the server's own variables, without `JACKFIELD_…`.
+    /// From the server's own variables, without `JACKFIELD_…` and those that are kept back.
     #[default]
     Server,
     /// From nothing (`env_clear`).
@@ -57,7 +58,7 @@ impl std::fmt::Debug for EnvEntry {
 }
 
 /// The variables that all programs of a hook get, whatever the event.
-pub(crate) fn lasting(server: &Env, inherit: Inherit, entries: &[EnvEntry]) -> Env {
+pub(crate) fn lasting(server: &Env, inherit: Inherit, kept_back: &[String], entries: &[EnvEntry]) -> Env {
     let named = |name: &OsStr| {
         entries.iter().any(|entry| match entry {
             EnvEntry::Pass(glob) => glob_matches(glob.as_bytes(), name.as_bytes()),
@@ -66,8 +67,8 @@ pub(crate) fn lasting(server: &Env, inherit: Inherit, entries: &[EnvEntry]) -> E
     };
     let mut env = server.clone();
     env.retain(|name| {
-        let of_the_server = inherit == Inherit::Server && !name.as_bytes().starts_with(OWN_PREFIX);
-        of_the_server || named(name)
+        let is_kept = name.as_bytes().starts_with(OWN_PREFIX) || kept_back.iter().any(|kept| name == kept.as_str());
+        (inherit == Inherit::Server && !is_kept) || named(name)
     });
     for entry in entries {
         if let EnvEntry::Set(name, value) = entry {
@@ -124,11 +125,12 @@ mod tests {
             ("JACKFIELD_LISTEN", ":1"),
             ("JACKFIELD_TOKEN", "secret"),
             ("AWS_KEY", "k"),
+            ("HOOK_SECRET", "s"),
         ]
         .into_iter()
         .collect();
         let entries: Vec<EnvEntry> = entries.iter().map(|entry| EnvEntry::parse(entry).unwrap()).collect();
-        let env = lasting(&server, inherit, &entries);
+        let env = lasting(&server, inherit, &["HOOK_SECRET".to_owned()], &entries);
         let names: Vec<String> =
             env.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
         assert_eq!(names.join(" "), expect);
@@ -139,6 +141,7 @@ mod tests {
         check(Inherit::Server, &[], "AWS_KEY=k HOME=/root PATH=/bin");
         check(Inherit::Server, &["JACKFIELD_TOKEN"], "AWS_KEY=k HOME=/root JACKFIELD_TOKEN=secret PATH=/bin");
         check(Inherit::Server, &["HOME=/tmp", "NEW=a=b"], "AWS_KEY=k HOME=/tmp NEW=a=b PATH=/bin");
+        check(Inherit::Server, &["HOOK_*"], "AWS_KEY=k HOME=/root HOOK_SECRET=s PATH=/bin");
         check(Inherit::Nothing, &[], "");
         check(Inherit::Nothing, &["P*H", "AWS_*", "X="], "AWS_KEY=k PATH=/bin X=");
     }

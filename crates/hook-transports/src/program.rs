@@ -26,6 +26,8 @@ pub struct ProgramConfig {
     pub base: PathBuf,
     /// Where the environment starts.
     pub inherit: Inherit,
+    /// Variables of the server that are not passed on unless `env` names them: they hold secrets of other hooks.
+    pub kept_back: Vec<String>,
     /// What is passed on or set beyond that.
     pub env: Vec<EnvEntry>,
     /// The working folder.
@@ -43,6 +45,7 @@ impl ProgramConfig {
             words,
             base,
             inherit: Inherit::default(),
+            kept_back: Vec::new(),
             env: Vec::new(),
             cwd: Cwd::default(),
             user: None,
@@ -143,7 +146,7 @@ pub(crate) struct Start {
 impl Prepared {
     /// Checks all that can be known before a start: file, execute permission, folder, user.
     pub(crate) fn new(config: &ProgramConfig) -> Result<Self, ProgramError> {
-        let env = environment::lasting(&Env::of_the_server(), config.inherit, &config.env);
+        let env = environment::lasting(&Env::of_the_server(), config.inherit, &config.kept_back, &config.env);
         let name = config.words.first().filter(|name| !name.is_empty()).ok_or(ProgramError::Empty)?;
         let file = find(name, &config.base, env.value("PATH"))?;
         let cwd = match &config.cwd {

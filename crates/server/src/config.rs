@@ -17,6 +17,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod value;
+mod veil;
 
 pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, Webhook};
 pub use kinds::{Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
@@ -312,5 +313,11 @@ fn read_hooks(given: &[(Given, HookOrigin)], plain_http: bool, cx: &mut Reading)
         hooks.extend(hook);
     }
     hooks.retain(|hook| hook.keys.enabled);
+    let secrets: Vec<String> = cx.secret_variables.iter().cloned().collect();
+    for hook in &mut hooks {
+        if let Handler::Run { place, .. } | Handler::Worker { place, .. } = &mut hook.handler {
+            place.kept_back.clone_from(&secrets);
+        }
+    }
     hooks
 }

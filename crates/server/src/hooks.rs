@@ -223,6 +223,7 @@ fn program(hook: &Hook, argv: &[String], place: &ProgramPlace) -> ProgramConfig 
             EnvironmentFrom::Server => Inherit::Server,
             EnvironmentFrom::Nothing => Inherit::Nothing,
         },
+        kept_back: place.kept_back.clone(),
         env: place.env.iter().map(entry).collect(),
         cwd: match &place.cwd {
             Cwd::Server => transports::Cwd::Server,

@@ -98,6 +98,8 @@ pub struct ProgramPlace {
     pub base: PathBuf,
     /// Its user.
     pub user: Option<User>,
+    /// Variables that hold secrets of hooks: kept back unless `env` passes them on.
+    pub kept_back: Vec<String>,
     /// Variables passed on and set.
     pub env: Vec<Variable>,
     /// Which environment it starts from.

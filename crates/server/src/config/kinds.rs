@@ -236,6 +236,7 @@ impl Value for SecretRef {
     fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
         let text = String::read(node, cx)?;
         let secret = if let Some(name) = text.strip_prefix("env:") {
+            cx.secret_variables.insert(name.to_owned());
             match cx.environment.get(name).cloned() {
                 Some(value) => value,
                 None => {

@@ -4,7 +4,7 @@
 //! are stronger than variables, and both than the file.
 
 use super::problem::{Severity, nearest};
-use super::source::{At, Entry, Node, Raw, Source};
+use super::source::{At, COMMAND_LINE, ENVIRONMENT, Entry, Node, Raw, Source};
 use super::table::Given;
 use super::value::Reading;
 use super::{HookOrigin, Loading, TABLES};
@@ -133,7 +133,7 @@ impl Loading {
             self.variable(&name, value, &mut counts);
         }
         let text = command_line(flags);
-        let source = Source { name: "command line".to_owned(), text: text.text, base: PathBuf::new() };
+        let source = Source { name: COMMAND_LINE.to_owned(), text: text.text, base: PathBuf::new() };
         let source = self.cx.sources.add(source);
         let mut lists: Vec<(&str, Vec<Node>)> = Vec::new();
         for ((flag, value), span) in flags.given.iter().zip(text.spans) {
@@ -172,8 +172,7 @@ impl Loading {
         }
         let text = format!("{variable}={value}");
         let span = variable.len() + 1..text.len();
-        let source =
-            self.cx.sources.add(Source { name: "environment".to_owned(), text, base: PathBuf::new() });
+        let source = self.cx.sources.add(Source { name: ENVIRONMENT.to_owned(), text, base: PathBuf::new() });
         let node = Node { raw: Raw::Loose(value), at: At { source, span } };
         if let Some((table, key)) = key.or_else(|| key_of(&flag)) {
             self.tables.entry(table).or_default().add(key, node);
@@ -186,8 +185,7 @@ impl Loading {
 
     /// Only the name is shown: what stands in a misspelt variable may be a secret.
     fn unknown_variable(&mut self, variable: &str) {
-        let source =
-            Source { name: "environment".to_owned(), text: variable.to_owned(), base: PathBuf::new() };
+        let source = Source { name: ENVIRONMENT.to_owned(), text: variable.to_owned(), base: PathBuf::new() };
         let at = At { source: self.cx.sources.add(source), span: 0..variable.len() };
         let flags = flags().map(|flag| flag.name.to_ascii_uppercase().replace('-', "_"));
         let keys = TABLES.iter().flat_map(|table| {

@@ -80,11 +80,14 @@ impl Problems {
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(problem.title.as_str());
-        let found = problem.at.as_ref().and_then(|at| Some((at, self.sources.get(at)?)));
-        let Some((at, source)) = found else { return title.element(Level::NOTE.message(&problem.label)) };
-        let end = at.span.end.min(source.text.len());
+        let place = |at| Some((at, self.sources.get(at)?, self.sources.shown(at)?));
+        let found = problem.at.as_ref().and_then(place);
+        let Some((at, source, shown)) = found else {
+            return title.element(Level::NOTE.message(&problem.label));
+        };
+        let end = at.span.end.min(shown.len());
         let mark = AnnotationKind::Primary.span(at.span.start.min(end)..end).label(problem.label.as_str());
-        title.element(Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(mark))
+        title.element(Snippet::source(shown).path(source.name.as_str()).annotation(mark))
     }
 
     /// One line for each: `place: title (label)`, for the log.

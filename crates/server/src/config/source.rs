@@ -3,6 +3,7 @@
 //! The file, each environment variable and the command line are all sources, so that an error in any of
 //! them is shown in the same way: the text, and a mark below what is wrong with it.
 
+use super::veil;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,15 @@ use toml::de::{DeTable, DeValue};
 /// Bytes of a configuration file; what is larger is not one.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
+/// The name of what variables hold.
+pub(super) const ENVIRONMENT: &str = "environment";
+/// The name of what flags hold.
+pub(super) const COMMAND_LINE: &str = "command line";
+
 /// A text that holds settings. `Debug` leaves it out: secrets may stand in it.
 #[derive(Clone)]
 pub(super) struct Source {
-    /// A file's path, `environment`, `command line`.
+    /// A file's path, [`ENVIRONMENT`] or [`COMMAND_LINE`].
     pub(super) name: String,
     pub(super) text: String,
     /// Where relative paths in it start; empty for the working directory.
@@ -29,7 +35,10 @@ impl fmt::Debug for Source {
 
 /// All sources of one configuration.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct Sources(Vec<(Source, Shown)>);
+
+/// The text of a source as errors show it: without its secrets, and with everything at its place.
+pub(super) type Shown = String;
 
 /// A stretch of bytes in a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +79,19 @@ pub(super) struct Entry {
 impl Sources {
     /// Adds a source and returns its number.
     pub(super) fn add(&mut self, source: Source) -> usize {
-        self.0.push(source);
+        let is_file = !matches!(source.name.as_str(), ENVIRONMENT | COMMAND_LINE);
+        let shown = if is_file { veil::file(&source.text) } else { veil::words(&source.text) };
+        self.0.push((source, shown));
         self.0.len() - 1
     }
 
     pub(super) fn get(&self, at: &At) -> Option<&Source> {
-        self.0.get(at.source)
+        self.0.get(at.source).map(|(source, _)| source)
+    }
+
+    /// The text around this place without its secrets.
+    pub(super) fn shown(&self, at: &At) -> Option<&str> {
+        self.0.get(at.source).map(|(_, shown)| shown.as_str())
     }
 
     /// A path that stands there, as seen from the working directory.

@@ -223,8 +223,8 @@ tables! {
         format: Option<StdioForm> = none like "ndjson",
         /// More arguments for `run` and `worker`.
         args: Vec<String> = [] like ["--verbose"],
-        /// Variables for `run` and `worker`: `NAME` (a glob) passes on what configures the server and is
-        /// otherwise kept back; `NAME=value` sets.
+        /// Variables for `run` and `worker`: `NAME` (a glob) passes on what is otherwise kept back, which is `JACKFIELD_…` and
+        /// the variables that hold secrets of hooks (`env:NAME`); `NAME=value` sets.
         env: Vec<Variable> = [] like ["LANG=C.UTF-8"],
         /// Starts `run` and `worker` from an empty environment.
         env_clear: bool = false,

@@ -3,7 +3,7 @@
 use super::problem::{Problem, Severity, nearest};
 use super::source::{At, Node, Raw, Sources};
 use bytesize::ByteSize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub(super) struct Reading {
     pub(super) sources: Sources,
     /// For `env:NAME`.
     pub(super) environment: BTreeMap<String, String>,
+    /// The names of such.
+    pub(super) secret_variables: BTreeSet<String>,
     pub(super) problems: Vec<Problem>,
 }
 

@@ -185,7 +185,9 @@ fn place(keys: &HookTable, given: &Given, at: &At, cx: &mut Reading) -> Option<P
         None => None,
         Some(found) => Some(found?),
     };
-    Some(ProgramPlace { cwd: cwd?, base, user, env: keys.env.clone(), from })
+    // What other hooks read is known when all are read.
+    let kept_back = Vec::new();
+    Some(ProgramPlace { cwd: cwd?, base, user, kept_back, env: keys.env.clone(), from })
 }
 
 fn cwd_of(keys: &HookTable, given: &Given, cx: &mut Reading) -> Option<Cwd> {
