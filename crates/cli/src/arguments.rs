@@ -5,6 +5,7 @@
 
 use crate::client::{Play, Probe, Publish};
 use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use jackfield_server::config::{Arity, FlagSpec, Flags, flags};
 use std::ffi::OsString;
@@ -98,7 +99,18 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Argument
     let command = Arguments::command();
     let long = long_names(&command);
     let args = double_dashes(args, &long);
-    Arguments::from_arg_matches(&command.try_get_matches_from(args)?)
+    Arguments::from_arg_matches(&command.try_get_matches_from(args).map_err(without_secrets)?)
+}
+
+/// A URL that cannot be read is not repeated: it has a key or a password as often as one that can.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.contains(['/', '@', '?'])
+    {
+        let front = value.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+        error.insert(ContextKind::InvalidValue, ContextValue::String(format!("{front}…")));
+    }
+    error
 }
 
 /// The names of all long flags.

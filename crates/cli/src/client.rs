@@ -26,7 +26,7 @@ pub(crate) fn probe(options: Probe) -> anyhow::Result<String> {
     block_on(probe::run(options))
 }
 
-/// What was opened, or why not, with what can be done about it.
+/// What was opened, or why not: `what` failed, and what can be done about it.
 fn opened<T>(opened: Result<T, ClientError>, what: &str, url: &RtmpUrl) -> anyhow::Result<T> {
     opened.map_err(|error| {
         let advice = match &error {
@@ -40,7 +40,7 @@ fn opened<T>(opened: Result<T, ClientError>, what: &str, url: &RtmpUrl) -> anyho
             }
             _ => "",
         };
-        anyhow::anyhow!("{what} {url}: {error}{advice}")
+        anyhow::anyhow!("{what}: {error}{advice}")
     })
 }
 

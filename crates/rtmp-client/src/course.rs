@@ -166,7 +166,7 @@ impl Course {
             tracing::warn!(%error, "The server asked to reconnect at a place that is no URL");
             return;
         }
-        tracing::info!(to = %self.approach.url(), description, "The server asked to reconnect");
+        tracing::info!(to = self.approach.url().without_name(), description, "The server asked to reconnect");
         if let State::Running(link) = std::mem::replace(&mut self.state, State::Over) {
             self.past.add(&link);
             self.backoff.ended(clock::now() - self.began);

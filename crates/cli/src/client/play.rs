@@ -33,7 +33,7 @@ pub(super) async fn run(options: Play) -> anyhow::Result<()> {
     // A file is made only for a stream that is there.
     let begin = async {
         let open = Playback::open(&connector, options.url.clone(), options.endurance.options());
-        let playback = opened(open.await, "cannot play", &options.url)?;
+        let playback = opened(open.await, &format!("cannot play {}", options.url), &options.url)?;
         anyhow::Ok((playback, Output::create(&options.output).await?))
     };
     let (mut playback, mut out) = tokio::select! {

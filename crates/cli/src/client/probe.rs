@@ -52,7 +52,7 @@ pub(super) async fn run(options: Probe) -> anyhow::Result<String> {
 async fn listen(options: &Probe, url: &RtmpUrl, findings: &mut Findings) -> anyhow::Result<()> {
     let connector = options.connection.connector()?;
     let playback = Playback::open(&connector, url.clone(), Options::default()).await;
-    let mut playback = opened(playback, "cannot play", url)?;
+    let mut playback = opened(playback, &format!("cannot play {url}"), url)?;
     let end = clock::now().after(options.seconds.unwrap_or(USUAL));
     while let Some(next) = clock::until(end, playback.next()).await {
         match next {

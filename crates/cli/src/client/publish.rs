@@ -35,14 +35,15 @@ pub(super) async fn run(options: Publish) -> anyhow::Result<()> {
             bail!("{} has no tags", input.name());
         };
         let open = Publication::open(&connector, options.url.clone(), options.endurance.options());
-        let publication = opened(open.await, "cannot publish to", &options.url)?;
+        let publication =
+            opened(open.await, &format!("cannot publish to {}", options.url.without_name()), &options.url)?;
         anyhow::Ok((input, first, publication))
     };
     let (mut input, first, publication) = tokio::select! {
         begun = begin => begun?,
         () = stop.asked() => return Ok(()),
     };
-    progress.say(&format!("publishing to {}", publication.url()));
+    progress.say(&format!("publishing to {}", publication.url().without_name()));
     let pace = Pace::new(options.speed, clock::now());
     let mut sender = Sender { publication, pace, progress };
     let ended = tokio::select! {

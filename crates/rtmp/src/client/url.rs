@@ -149,6 +149,13 @@ impl RtmpUrl {
         url
     }
 
+    /// The URL with `***` in the place of the stream's name, which is often the key to publish: for what is printed and kept.
+    /// What comes after a question mark is left out, as in `Display`.
+    #[must_use]
+    pub fn without_name(&self) -> String {
+        format!("{}/***", split_query(&self.tc_url()).0)
+    }
+
     /// This stream at the place that a server sends us to by the `tcUrl` of a redirect or a request to
     /// reconnect (RFC 3986 §4.2: it may be relative). The name and the login stay; a place that ends with the
     /// name, as some servers write it, means the same.
