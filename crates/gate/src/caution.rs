@@ -64,7 +64,7 @@ impl Gate {
                 question: question.name().into(),
                 app: prefix.split('/').next().unwrap_or_default().into(),
                 hook: denial.hook.clone(),
-                code: denial.reason.code.clone(),
+                code: denial.reason.code.as_ref().map(|code| self.0.bus.masker().mask_text(code).into()),
                 denials: counted.map(|counted| counted.denials),
                 delay_ms: counted.map_or(0, |counted| millis(counted.delay)),
                 unasked: counted.map_or(0, |counted| counted.unasked),

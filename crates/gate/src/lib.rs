@@ -153,7 +153,7 @@ impl Gate {
                 if denial.cause == DenialCause::Answer {
                     self.count_denial(about, F::TYPE, &denial);
                 }
-                Err(Refusal::denied(F::TYPE, &denial))
+                Err(Refusal::denied(F::TYPE, &denial, self.0.bus.masker()))
             }
         }
     }

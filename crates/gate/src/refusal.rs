@@ -1,6 +1,6 @@
 //! Why a session may not go on.
 
-use jackfield_events::{DEFAULT_PUBLIC, Denial, EventType};
+use jackfield_events::{DEFAULT_PUBLIC, Denial, EventType, Masker};
 use jackfield_media::Text;
 use std::fmt;
 
@@ -25,11 +25,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn denied(question: EventType, denial: &Denial) -> Self {
+    /// A careless hook repeats what it was asked: `masker` hides the secrets in what the log is told.
+    pub(crate) fn denied(question: EventType, denial: &Denial, masker: &Masker) -> Self {
         let mut detail = format!("{question} by {}", denial.hook);
         for part in [&denial.reason.code, &denial.reason.text].into_iter().flatten() {
             detail.push_str(": ");
-            detail.push_str(part);
+            detail.push_str(&masker.mask_text(part));
         }
         Self { kind: RefusalKind::Denied, public: denial.public().into(), detail: detail.into() }
     }
@@ -59,3 +60,18 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jackfield_events::{DenialCause, Reason};
+
+    #[test]
+    fn a_hook_that_repeats_a_secret_does_not_bring_it_into_the_log() {
+        let text = |text: &str| Some(Text::from(text));
+        let reason = Reason { code: text("token=abc"), text: text("asked with key=abc by x"), public: None };
+        let denial = Denial { hook: "auth".into(), cause: DenialCause::Answer, reason };
+        let refusal = Refusal::denied(EventType::AuthorizePublish, &denial, &Masker::default());
+        assert_eq!(refusal.detail.as_str(), "authorize_publish by auth: token=***: asked with key=*** by x");
+    }
+}
