@@ -1,6 +1,7 @@
 //! The rules that a reader looks for; the simulation knows them all.
 
 mod calls;
+mod notices;
 mod turns;
 
 use super::*;
