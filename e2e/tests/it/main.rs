@@ -21,6 +21,7 @@ mod secrets;
 mod spec_table;
 mod time;
 mod tls;
+mod tls_suites;
 mod usage;
 mod usage_events;
 mod usage_languages;
