@@ -2,6 +2,7 @@
 
 mod calls;
 mod notices;
+mod questions;
 mod turns;
 
 use super::*;
