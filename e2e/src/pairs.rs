@@ -89,6 +89,8 @@ impl Pairs {
             }
             "media_stop" => self.stop(&media(event)?, event, &["conn_id", "epoch", "session_id"]),
             "codec_detected" => self.inside(&publish(event)?),
+            // It never was a connection.
+            "connection_refused" => Ok(()),
             "play_start" => {
                 self.inside(&stream(event)?)?;
                 self.start(play(event)?, event)
