@@ -3,9 +3,10 @@
 use crate::inbox::FromPublisher;
 use crate::registry::Entry;
 use jackfield_events::EndReason;
-use jackfield_media::{Epoch, Frame, StreamKey, Track};
+use jackfield_media::{Epoch, Frame, Mono, StreamKey, Track};
 use jackfield_runtime::clock;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::SetOnce;
 
 /// A registered publisher. Dropping it finishes it with `client_disconnect`.
@@ -66,6 +67,12 @@ impl Publisher {
 
     fn still_on(&self) -> Result<(), EndReason> {
         self.ended.get().map_or(Ok(()), |reason| Err(*reason))
+    }
+
+    /// How long the stream has had no viewer, and its publisher need not hurry; zero while it has some.
+    #[must_use]
+    pub fn unwatched_for(&self, now: Mono) -> Duration {
+        self.entry.status.unwatched_for(now)
     }
 
     /// Why it ended, if it has.

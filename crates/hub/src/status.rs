@@ -69,6 +69,8 @@ pub(crate) struct Status {
     pub(crate) tracks_changed: Notify,
     last_media_us: AtomicU64,
     viewers: AtomicUsize,
+    /// Since when it has no viewer; none of the past while it has some.
+    unwatched_us: AtomicU64,
     pub(crate) counters: Counters,
 }
 
@@ -143,8 +145,7 @@ impl Status {
 
     /// The publisher sent something.
     pub(crate) fn heard(&self, now: Mono) {
-        let micros = u64::try_from(now.since_origin().as_micros()).unwrap_or(u64::MAX);
-        self.last_media_us.store(micros, Ordering::Relaxed);
+        self.last_media_us.store(micros(now), Ordering::Relaxed);
     }
 
     /// How long the publisher has sent nothing.
@@ -153,8 +154,25 @@ impl Status {
         now.since_origin().saturating_sub(last)
     }
 
-    pub(crate) fn set_viewers(&self, count: usize) {
-        self.viewers.store(count, Ordering::Relaxed);
+    pub(crate) fn set_viewers(&self, now: Mono, count: usize) {
+        let before = self.viewers.swap(count, Ordering::Relaxed);
+        if count > 0 {
+            self.unwatched_us.store(u64::MAX, Ordering::Relaxed);
+        } else if before > 0 {
+            self.watch_ends(now);
+        }
+    }
+
+    /// It begins, or its last viewer has gone.
+    pub(crate) fn watch_ends(&self, now: Mono) {
+        if self.viewers.load(Ordering::Relaxed) == 0 {
+            self.unwatched_us.store(micros(now), Ordering::Relaxed);
+        }
+    }
+
+    /// How long it has had no viewer; zero while it has some.
+    pub(crate) fn unwatched_for(&self, now: Mono) -> Duration {
+        Duration::from_micros(micros(now).saturating_sub(self.unwatched_us.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn presence(&self, now: Mono) -> Presence {
@@ -180,4 +198,8 @@ impl Status {
             counters: self.counters.read(),
         })
     }
+}
+
+fn micros(now: Mono) -> u64 {
+    u64::try_from(now.since_origin().as_micros()).unwrap_or(u64::MAX)
 }

@@ -125,7 +125,7 @@ impl Stream {
         if let Some((_, reason)) = self.resumable.filter(|(until, _)| *until <= now) {
             self.end_life(now, reason);
         }
-        self.entry.status.set_viewers(self.fanout.viewers());
+        self.entry.status.set_viewers(now, self.fanout.viewers());
         self.report.tell(now, &self.entry.status.counters);
     }
 
@@ -170,6 +170,7 @@ impl Stream {
         let session = PublishSession::begin(&self.hub.bus, grant, epoch, now);
         let publisher = Publisher::new(Arc::clone(&self.entry), epoch, Arc::clone(&session.ended));
         self.entry.status.heard(now);
+        self.entry.status.watch_ends(now);
         {
             let mut facts = self.entry.status.facts();
             facts.state = State::Live;

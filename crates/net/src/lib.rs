@@ -17,6 +17,7 @@
 
 mod descriptors;
 mod listen;
+mod low_water;
 pub mod outbound;
 pub mod proxy;
 mod seldom;
@@ -28,5 +29,6 @@ pub use descriptors::raise_descriptor_limit;
 pub use listen::{
     Accepted, BindError, ListenAddr, ListenAddrError, Listener, acknowledge_at_once, has_unread,
 };
+pub use low_water::set_low_water;
 pub use seldom::Seldom;
 pub use socket::Socket;

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use jackfield_net::Socket;
 use jackfield_net::tls::{Received, TlsSocket};
-use std::io;
+use socket2::SockRef;
+use std::io::{self, Read as _};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -79,6 +80,29 @@ impl ReadBuffer {
             self.buffer = BytesMut::new();
         }
         Ok(Read::Some(bytes))
+    }
+
+    /// As [`ReadBuffer::read_plain`], but asks the kernel also when the runtime has told nothing of the socket.
+    pub(crate) fn read_unasked(&mut self, stream: &TcpStream) -> io::Result<Read> {
+        self.size = MOST;
+        if self.buffer.capacity() - self.buffer.len() < MOST / 2 {
+            self.buffer.reserve(self.size);
+        }
+        // A few times a second; that it is filled with zeros first is not felt.
+        self.buffer.resize(self.buffer.capacity(), 0);
+        let got = loop {
+            match (&*SockRef::from(stream)).read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                got => break got,
+            }
+        };
+        self.buffer.truncate(got.as_ref().copied().unwrap_or_default());
+        match got {
+            Ok(0) => Ok(Read::End),
+            Ok(_) => Ok(Read::Some(self.buffer.split().freeze())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Read::Nothing),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads into the room that is left. What ends the socket is left to the next read, which sees it again.

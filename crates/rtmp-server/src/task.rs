@@ -9,6 +9,7 @@ mod connecting;
 mod leaving;
 mod playing;
 mod publishing;
+mod resting;
 mod tracks;
 
 use crate::format::taste::Taste;
@@ -28,6 +29,7 @@ use jackfield_rtmp::{Event, Output, ServerSession, Status};
 use jackfield_runtime::clock::Alarm;
 use jackfield_runtime::{CancellationToken, clock, random};
 use jackfield_sessions::{Connection, Kick, Tls};
+use resting::Rest;
 use std::io;
 use std::sync::Arc;
 use tracks::Judged;
@@ -73,6 +75,14 @@ enum Happened {
     Judged(Option<Status>, Judged),
 }
 
+/// Whether the client is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Yes,
+    /// It must take its replies first, or be answered, or hold its media back.
+    No,
+}
+
 /// A connection, as its task sees it.
 pub(crate) struct ConnectionTask {
     shared: Arc<Shared>,
@@ -90,6 +100,7 @@ pub(crate) struct ConnectionTask {
     /// The service stops.
     stopping: CancellationToken,
     standing: Standing,
+    rest: Rest,
     end: Option<End>,
 }
 
@@ -145,6 +156,7 @@ impl ConnectionTask {
             waits: Waits::new(),
             alarm: Alarm::default(),
             stopping,
+            rest: Rest::default(),
             end: None,
             shared,
         }
@@ -176,30 +188,27 @@ impl ConnectionTask {
 
     /// Waits until something happens, and takes it in.
     async fn wait(&mut self) {
-        let deadline = self.session.poll_timeout();
+        self.rest();
         let choked = self.writer.backlog().control_bytes > MAX_CONTROL_BYTES;
-        let reads = !choked && self.session.wants_input() && !self.is_holding_enough();
+        let reads = match !choked && self.session.wants_input() && !self.is_holding_enough() {
+            true => Reads::Yes,
+            false => Reads::No,
+        };
+        let look = self.rest.until().filter(|_| reads == Reads::Yes);
+        let deadline = self.session.poll_timeout().into_iter().chain(look).min();
         tokio::select! {
             biased;
             interrupt = &mut self.standing.interrupted => self.on_interrupt(interrupt),
             (stream, happened) = self.waits.next() => Box::pin(self.on_happened(stream, happened)).await,
             // Before writing: a client that said its end and went is heard, though it takes no reply any more.
-            ready = readable(&self.socket), if reads => {
+            ready = readable(&self.socket), if reads == Reads::Yes => {
                 if ready.is_ok() { self.read() } else { self.lost() }
             }
             // The socket takes nothing any more.
             _failed = &mut self.standing.driven => self.lost(),
             // The client must take its replies first. What it does not take, the other arm finds out.
             _flushed = self.writer.flush(), if choked => {}
-            () = self.alarm.wait_until(deadline) => {
-                // A server that stood still has not read what its peers sent in time: they are judged by that.
-                if reads && jackfield_net::has_unread(self.socket.tcp()) {
-                    // At once; an error shows when it is read.
-                    self.socket.tcp().readable().await.unwrap_or_default();
-                } else {
-                    self.session.handle_timeout(clock::now());
-                }
-            }
+            () = self.alarm.wait_until(deadline) => self.on_deadline(reads).await,
         }
     }
 
@@ -214,7 +223,12 @@ impl ConnectionTask {
         if self.roles.is_empty() {
             jackfield_net::acknowledge_at_once(self.socket.tcp());
         }
-        match self.reader.read(&self.socket) {
+        let read = self.reader.read(&self.socket);
+        self.on_read(read);
+    }
+
+    fn on_read(&mut self, read: io::Result<Read>) {
+        match read {
             Ok(Read::Some(bytes)) => self.received(bytes),
             Ok(Read::Nothing) => {}
             Ok(Read::End) | Err(_) => self.lost(),
