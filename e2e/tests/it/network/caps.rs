@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use jackfield_e2e::link::{Way, Weather};
 use jackfield_e2e::{
     Event, Player, PlayerKind, PublisherKind, SOON, all_cases, compare, eventually, forget_peak, peak_kib,
-    resident_kib,
 };
 
 /// A cap of this many bits a second.
@@ -33,20 +32,20 @@ fn viewers_on_300_kbits_leave_by_rule_and_cost_no_frame_and_no_memory() -> Resul
     let Some(scene) = Scene::start(1, config)? else { return Ok(()) };
     let _publisher = scene.publish_near(&clip)?;
     let healthy = (0..HEALTHY).map(|_| scene.play_near()).collect::<Result<Vec<Player>>>()?;
-    // The window has a whole group then, and every viewer its buffers.
-    healthy.iter().try_for_each(|player| player.wait_video(30, SOON))?;
-    let pid = scene.server.pid();
-    let before = resident_kib(pid)?;
-    forget_peak(pid)?;
-
     let kinds = SLOW.get(..if all_cases() { 3 } else { 1 }).unwrap_or_default();
-    // 300 kbit/s for each.
-    scene.lab.set(Way::Out, cap(300_000 * kinds.len() as u64));
     let slow = kinds.iter().map(|kind| scene.play_far(*kind)).collect::<Result<Vec<Player>>>()?;
+    // What the server takes for a group of pictures, its window and the viewers' buffers, it has had by then.
+    let warm = if all_cases() { 100 } else { 30 };
+    healthy.iter().chain(&slow).try_for_each(|player| player.wait_video(warm, SOON))?;
+    let pid = scene.server.pid();
+    let before = peak_kib(pid)?;
+    forget_peak(pid)?;
+    // At most 300 kbit/s for each. The last of three has all of it: still too little for its queue to empty in time.
+    scene.lab.set(Way::Out, cap(if all_cases() { 700_000 } else { 300_000 }));
     let stops = eventually("end of every slow viewer", 4 * SOON, || {
         let stops: Vec<Event> = scene.server.events().all()?;
         let stops: Vec<Event> = stops.into_iter().filter(|event| event.kind() == "play_stop").collect();
-        Ok((stops.len() == kinds.len()).then_some(stops))
+        Ok((stops.len() >= kinds.len()).then_some(stops))
     })?;
     let grown = peak_kib(pid)?.saturating_sub(before);
     println!("{} slow viewers: the server grew by at most {grown} KiB from {before} KiB", kinds.len());
