@@ -11,10 +11,10 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 SOAK ?= 10m
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak lint fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak e2e-net lint fmt
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Install what is missing to build and test (Debian packages, test runner, a newer ffmpeg)
 	@scripts/setup test
@@ -67,6 +67,11 @@ soak: ## A server under load for SOAK=10m (90s, 1h …), with hooks that misbeha
 	@scripts/setup build
 	cargo build --release --locked --package jackfield-soak
 	$(TARGET_DIR)/release/soak --for $(SOAK)
+
+e2e-net: export E2E_ALL = 1
+e2e-net: ## Every case of bad links: loss, delay, caps, black holes (4 minutes; most of it needs root and TUN)
+	@scripts/setup test
+	@scripts/check build network
 
 lint: ## Check format, lints, documentation and the house rules
 	@scripts/setup build
