@@ -3,6 +3,7 @@
 mod calls;
 mod notices;
 mod questions;
+mod retries;
 mod turns;
 
 use super::*;
