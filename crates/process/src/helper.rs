@@ -105,7 +105,8 @@ impl Helper {
             polled.push(PollFd::new(&self.socket, wanted));
         }
         let sweep = self.sweep.as_ref().map(Sweep::next);
-        let next = [self.table.next_kill(), sweep, next_look].into_iter().flatten().min();
+        let next = [self.table.next_kill(), self.table.next_hanging(), sweep, next_look];
+        let next = next.into_iter().flatten().min();
         let timeout = next.map(|at| at.since(now)).map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -207,6 +208,9 @@ impl Helper {
     /// Does what is due by now.
     fn act(&mut self, now: Mono) {
         self.table.kill_overdue(now);
+        for reply in self.table.take_hanging(now) {
+            self.reply(reply);
+        }
         let Some(mut sweep) = self.sweep.take() else { return };
         match sweep.act(&self.table, now) {
             Progress::Going => self.sweep = Some(sweep),

@@ -71,6 +71,10 @@ pub(crate) enum Reply {
         step: Step,
         errno: i32,
     },
+    /// The child has not executed for so long that it may never do.
+    Hangs {
+        id: u64,
+    },
     /// Also of a program of which nothing was told before.
     Exited {
         id: u64,
@@ -375,6 +379,10 @@ impl Reply {
                 writer = Writer::start(6);
                 writer.u64(*request).u32(*left);
             }
+            Self::Hangs { id } => {
+                writer = Writer::start(7);
+                writer.u64(*id);
+            }
         }
         writer.0
     }
@@ -399,6 +407,7 @@ impl Reply {
             }
             5 => Self::Counted { request: reader.u64()?, programs: reader.u32()?, background: reader.u32()? },
             6 => Self::Swept { request: reader.u64()?, left: reader.u32()? },
+            7 => Self::Hangs { id: reader.u64()? },
             _ => return Err(Malformed),
         };
         reader.end(reply)

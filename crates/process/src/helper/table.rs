@@ -16,6 +16,9 @@ use std::time::Duration;
 /// look while they are at work would take two changes of process, and as many again to tell the server.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 
+/// A start that takes longer hangs. The server is told, which has only so many places for those that do not.
+const HANGS_AFTER: Duration = Duration::from_secs(1);
+
 /// What is to become of a program's group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -30,7 +33,12 @@ enum Fate {
 #[derive(Debug)]
 enum Leader {
     /// Not yet the program, as far as is known.
-    Starting { starting: Starting, look_at: Mono },
+    Starting {
+        starting: Starting,
+        look_at: Mono,
+        /// `None` when that has been told.
+        hangs_at: Option<Mono>,
+    },
     /// It will not become the program. That is told when it is reaped.
     Failed { starting: Starting, failure: Failure },
     /// It is the program.
@@ -68,7 +76,8 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn add(&mut self, id: u64, pid: Pid, starting: Starting, now: Mono) {
-        let leader = Leader::Starting { starting, look_at: now.after(FIRST_LOOK) };
+        let (look_at, hangs_at) = (now.after(FIRST_LOOK), Some(now.after(HANGS_AFTER)));
+        let leader = Leader::Starting { starting, look_at, hangs_at };
         self.entries.insert(id, Entry { pid, leader, fate: Fate::Runs });
         self.by_pid.insert(pid, id);
     }
@@ -80,7 +89,7 @@ impl Table {
     /// The programs that have not executed yet, and from when on to look after them.
     pub(super) fn starting(&self) -> impl Iterator<Item = (u64, &Starting, Mono)> {
         self.entries.iter().filter_map(|(id, entry)| match &entry.leader {
-            Leader::Starting { starting, look_at } => Some((*id, starting, *look_at)),
+            Leader::Starting { starting, look_at, .. } => Some((*id, starting, *look_at)),
             Leader::Failed { .. } | Leader::Runs | Leader::Reaped => None,
         })
     }
@@ -109,6 +118,30 @@ impl Table {
     /// The sessions that were taken over.
     pub(super) fn adopted(&self) -> &[Pid] {
         &self.adopted
+    }
+
+    /// When the next start counts as hanging.
+    pub(super) fn next_hanging(&self) -> Option<Mono> {
+        self.entries
+            .values()
+            .filter_map(|entry| match entry.leader {
+                Leader::Starting { hangs_at, .. } => hangs_at,
+                Leader::Failed { .. } | Leader::Runs | Leader::Reaped => None,
+            })
+            .min()
+    }
+
+    /// What there is to tell of starts that hang since now.
+    pub(super) fn take_hanging(&mut self, now: Mono) -> Vec<Reply> {
+        let mut told = Vec::new();
+        for (id, entry) in &mut self.entries {
+            if let Leader::Starting { hangs_at, .. } = &mut entry.leader
+                && hangs_at.take_if(|at| *at <= now).is_some()
+            {
+                told.push(Reply::Hangs { id: *id });
+            }
+        }
+        told
     }
 
     /// What there is to tell of a start that is under way.

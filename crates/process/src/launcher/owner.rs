@@ -4,7 +4,7 @@ use super::LauncherConfig;
 use super::Running;
 use super::child::{ExitStatus, Handle, Wishes};
 use super::link::{self, Event, Gone, Link, Taken};
-use super::starts::{Answer, Place, Room, Starts};
+use super::starts::{Answer, Place, Starts};
 use crate::error::{SpawnError, Step};
 use crate::program::{Program, User};
 use crate::wire::{self, Ended, Reply, Scope};
@@ -133,8 +133,6 @@ enum Happened {
     Link(Result<Event, Gone>),
     Command(Option<Command>),
     Wishes,
-    /// For more starts.
-    Room,
     TimeToRestart,
 }
 
@@ -177,23 +175,13 @@ impl Owner {
 
     /// Waits for the next thing to do.
     async fn happening(&mut self) -> Happened {
-        let room = match self.launchers == Launchers::Dropped || !self.outbox.is_empty() {
-            true => Room::WhenOneEnds,
-            false => self.starting.room(clock::now()),
-        };
-        let accepts = room == Room::Now;
-        let room_at = async {
-            match room {
-                Room::At(at) => clock::sleep_until(at).await,
-                Room::Now | Room::WhenOneEnds => std::future::pending().await,
-            }
-        };
+        let accepts =
+            self.launchers != Launchers::Dropped && self.outbox.is_empty() && self.starting.has_room();
         match &mut self.helper {
             Helper::Up { link, .. } => tokio::select! {
                 event = link.next() => Happened::Link(event),
                 () = self.wishes.changed() => Happened::Wishes,
                 command = self.commands.recv(), if accepts => Happened::Command(command),
-                () = room_at => Happened::Room,
             },
             Helper::Down { until } => tokio::select! {
                 biased;
@@ -215,7 +203,6 @@ impl Owner {
             Happened::Command(Some(command)) => self.obey(command).await,
             Happened::Command(None) => self.launchers = Launchers::Dropped,
             Happened::Wishes => self.grant_wishes().await,
-            Happened::Room => {}
             Happened::TimeToRestart => self.restart().await,
         }
         let idle = self.running.is_empty() && self.starting.is_empty();
@@ -231,14 +218,12 @@ impl Owner {
             Command::Start(start) if !up => drop(start.answer.send(Err(Refusal::HelperGone))),
             // Nobody waits for it any more.
             Command::Start(start) if start.answer.is_closed() => {}
+            Command::Start(start) if self.starting.is_stuck(&start.place) => {
+                start.answer.send(Err(Refusal::Hangs)).ok();
+            }
             Command::Start(start) => {
-                let now = clock::now();
-                if self.starting.hangs(&start.place, now) {
-                    start.answer.send(Err(Refusal::Hangs)).ok();
-                } else {
-                    self.starting.begin(start.id, start.place, now, start.answer);
-                    self.send(start.message, start.given).await;
-                }
+                self.starting.begin(start.id, start.place, start.answer);
+                self.send(start.message, start.given).await;
             }
             // Without a helper the answer is dropped, which says so.
             Command::Sweep { .. } | Command::Count { .. } if !up => {}
@@ -283,6 +268,7 @@ impl Owner {
                     answer.send(Err(Refusal::Failed { step, errno })).ok();
                 }
             }
+            Reply::Hangs { id } => self.starting.hangs(id),
             Reply::Exited { id, pid, ended } => self.exited(id, pid, ended),
             Reply::Counted { request, programs, background } => {
                 if let (Some(answer), Helper::Up { link, .. }) = (self.counts.remove(&request), &self.helper)

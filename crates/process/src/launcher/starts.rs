@@ -1,25 +1,20 @@
 //! The starts that are under way, and how many may be.
 //!
 //! A start takes less than a millisecond, unless its file or folder lies on a network disk that does not answer: then
-//! its process cannot even be killed. Such starts hold up the others for a second and no longer, and after a few of them
-//! the same program is not tried again until one of them has come to an end.
+//! its process cannot even be killed. The helper tells of such starts after a second. From then on they hold up no
+//! others, and after a few of them the same program is not tried again until one of them has come to an end.
 
 use super::child::Handle;
 use super::owner::Refusal;
-use jackfield_media::Mono;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The most programs that are being started at a time and do not hang; over it the queue of commands fills.
 const MAX_STARTING: usize = 64;
 
-/// A start that takes longer hangs.
-const HANGS_AFTER: Duration = Duration::from_secs(1);
-
-/// The most starts of one program that may hang. Those that began before the first of them hung come on top.
+/// The most starts of one program that may hang. Those that began before it was told come on top.
 const MAX_HANGING_OF_ONE: usize = 8;
 
 /// The most starts that may hang; over it the others have to share their places with them.
@@ -37,11 +32,17 @@ pub(super) type Answer = oneshot::Sender<Result<Handle, Refusal>>;
 #[derive(Debug)]
 struct Pending {
     place: Place,
-    since: Mono,
+    state: State,
     answer: Answer,
 }
 
-/// See the module. Ids grow with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    Hangs,
+}
+
+/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Starts(HashMap<u64, Pending>);
 
@@ -50,8 +51,15 @@ impl Starts {
         self.0.is_empty()
     }
 
-    pub(super) fn begin(&mut self, id: u64, place: Place, now: Mono, answer: Answer) {
-        self.0.insert(id, Pending { place, since: now, answer });
+    pub(super) fn begin(&mut self, id: u64, place: Place, answer: Answer) {
+        self.0.insert(id, Pending { place, state: State::New, answer });
+    }
+
+    /// It takes so long that it may never come to an end.
+    pub(super) fn hangs(&mut self, id: u64) {
+        if let Some(pending) = self.0.get_mut(&id) {
+            pending.state = State::Hangs;
+        }
     }
 
     /// It has come to an end: who waits for it.
@@ -64,35 +72,19 @@ impl Starts {
         self.0.drain().map(|(_, pending)| pending.answer)
     }
 
-    /// Whether another may begin, or from when on perhaps.
-    pub(super) fn room(&self, now: Mono) -> Room {
-        if self.0.len() < MAX_STARTING {
-            return Room::Now;
-        }
-        let hanging = self.hanging(now).count().min(MAX_HANGING);
-        if self.0.len() - hanging < MAX_STARTING {
-            return Room::Now;
-        }
-        let hangs_at = self.0.values().map(|pending| pending.since.after(HANGS_AFTER));
-        hangs_at.filter(|at| *at > now).min().map_or(Room::WhenOneEnds, Room::At)
+    /// Whether another may begin.
+    pub(super) fn has_room(&self) -> bool {
+        self.0.len() < MAX_STARTING || self.0.len() - self.hanging().count().min(MAX_HANGING) < MAX_STARTING
     }
 
     /// Whether too many starts of this program hang.
-    pub(super) fn hangs(&self, place: &Place, now: Mono) -> bool {
-        self.hanging(now).filter(|pending| pending.place == *place).count() >= MAX_HANGING_OF_ONE
+    pub(super) fn is_stuck(&self, place: &Place) -> bool {
+        self.hanging().filter(|pending| pending.place == *place).count() >= MAX_HANGING_OF_ONE
     }
 
-    fn hanging(&self, now: Mono) -> impl Iterator<Item = &Pending> {
-        self.0.values().filter(move |pending| pending.since.after(HANGS_AFTER) <= now)
+    fn hanging(&self) -> impl Iterator<Item = &Pending> {
+        self.0.values().filter(|pending| pending.state == State::Hangs)
     }
-}
-
-/// When a start may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
-    Now,
-    At(Mono),
-    WhenOneEnds,
 }
 
 #[cfg(test)]
@@ -103,48 +95,50 @@ mod tests {
         Place { file: file.into(), cwd: None }
     }
 
-    /// So many starts that began then.
-    fn begun(starts: &mut Starts, count: u64, file: &str, at: Duration) {
+    /// So many more starts of this.
+    fn begin(starts: &mut Starts, count: u64, file: &str) {
         let first = starts.0.len() as u64;
         for id in first..first + count {
-            starts.begin(id, place(file), Mono::from_origin(at), oneshot::channel().0);
+            starts.begin(id, place(file), oneshot::channel().0);
         }
     }
 
     #[test]
     fn a_full_house_has_room_again_when_one_ends_or_hangs() {
         let mut starts = Starts::default();
-        let at = |millis| Mono::from_origin(Duration::from_millis(millis));
-        begun(&mut starts, 63, "a", Duration::ZERO);
-        assert_eq!(starts.room(at(0)), Room::Now);
-        begun(&mut starts, 1, "b", Duration::from_millis(500));
-        assert_eq!(starts.room(at(600)), Room::At(at(1000)));
-        assert_eq!(starts.room(at(1000)), Room::Now);
-        starts.end(63).unwrap();
-        assert_eq!(starts.room(at(600)), Room::Now);
+        begin(&mut starts, 63, "a");
+        assert!(starts.has_room());
+        begin(&mut starts, 1, "a");
+        assert!(!starts.has_room());
+        starts.hangs(7);
+        assert!(starts.has_room());
+        begin(&mut starts, 1, "b");
+        assert!(!starts.has_room());
+        starts.end(8).unwrap();
+        assert!(starts.has_room());
     }
 
     #[test]
     fn those_that_hang_are_bounded_too() {
         let mut starts = Starts::default();
-        let late = Mono::from_origin(Duration::from_secs(60));
         for n in 0..5 {
-            assert_eq!(starts.room(late), Room::Now);
-            begun(&mut starts, 64, &n.to_string(), Duration::ZERO);
+            assert!(starts.has_room());
+            begin(&mut starts, 64, &n.to_string());
+            (0..starts.0.len() as u64).for_each(|id| starts.hangs(id));
         }
-        assert_eq!(starts.room(late), Room::WhenOneEnds);
+        assert!(!starts.has_room());
     }
 
     #[test]
     fn a_program_that_hangs_is_not_tried_again_and_others_are() {
         let mut starts = Starts::default();
-        begun(&mut starts, 8, "a", Duration::ZERO);
-        let (soon, late) = (Mono::from_origin(Duration::from_millis(900)), Mono::from_origin(HANGS_AFTER));
-        assert!(!starts.hangs(&place("a"), soon));
-        assert!(starts.hangs(&place("a"), late));
-        assert!(!starts.hangs(&place("b"), late));
-        assert!(!starts.hangs(&Place { cwd: Some("/".into()), ..place("a") }, late));
+        begin(&mut starts, 9, "a");
+        assert!(!starts.is_stuck(&place("a")));
+        (0..8).for_each(|id| starts.hangs(id));
+        assert!(starts.is_stuck(&place("a")));
+        assert!(!starts.is_stuck(&place("b")));
+        assert!(!starts.is_stuck(&Place { cwd: Some("/".into()), ..place("a") }));
         starts.end(3).unwrap();
-        assert!(!starts.hangs(&place("a"), late));
+        assert!(!starts.is_stuck(&place("a")));
     }
 }

@@ -52,6 +52,7 @@ fn replies_arrive_as_they_were_sent() {
         Reply::Ready,
         Reply::Started { id: 1, pid: 99 },
         Reply::Failed { id: 2, step: Step::Interpreter, errno: 2 },
+        Reply::Hangs { id: u64::MAX },
         Reply::Exited { id: 3, pid: 30, ended: Ended::Code(255) },
         Reply::Exited { id: 4, pid: i32::MAX, ended: Ended::Signal(9) },
         Reply::Counted { request: 5, programs: 6, background: 7 },
