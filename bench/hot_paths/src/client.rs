@@ -46,7 +46,7 @@ impl Client {
     /// A picture of a stream with 30 of them a second and a key frame every two seconds.
     pub fn picture(&mut self, number: u32) {
         let mut body = vec![0x55; PICTURE_BYTES];
-        let first = if number % 60 == 0 { 0x17 } else { 0x27 };
+        let first = if number.is_multiple_of(60) { 0x17 } else { 0x27 };
         body[..9].copy_from_slice(&[first, 1, 0, 0, 0, 0, 0, 0x27, 0x07]);
         self.message(1, kind::VIDEO, number * 33, &body);
     }
