@@ -5,7 +5,7 @@ use crate::sequence::Terms;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Terms of a stream that are remembered.
 const TERMS: usize = 16;
@@ -18,6 +18,8 @@ pub(crate) struct Board {
     /// Where the server listens.
     pub(crate) address: std::net::SocketAddr,
     pub(crate) counts: Counts,
+    /// All players leave at once, and come again.
+    pub(crate) storm: Notify,
     next_viewer: AtomicU64,
     kicked: Mutex<HashSet<u64>>,
     /// Connections by what stands in their query.
@@ -167,6 +169,7 @@ impl Board {
             streams,
             address,
             counts: Counts::default(),
+            storm: Notify::new(),
             next_viewer: AtomicU64::new(1),
             kicked: Mutex::default(),
             playing: Mutex::default(),

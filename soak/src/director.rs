@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Every second one of each.
-const EVERY: Duration = Duration::from_secs(1);
 /// Of so many kicks one is of a publisher.
 const PUBLISHERS: u64 = 5;
 
@@ -19,6 +17,7 @@ const PUBLISHERS: u64 = 5;
 pub(crate) struct Director {
     board: Arc<Board>,
     control: Control,
+    beat: Duration,
     peace: Duration,
     /// When each stream was last left in peace.
     touched: Vec<Mono>,
@@ -27,16 +26,16 @@ pub(crate) struct Director {
 impl Director {
     pub(crate) fn new(board: Arc<Board>, control: Control, plan: &Plan) -> Self {
         let touched = vec![clock::now(); board.streams.len()];
-        Self { board, control, peace: plan.peace, touched }
+        Self { board, control, beat: plan.beat, peace: plan.peace, touched }
     }
 
     pub(crate) async fn run(mut self, ending: CancellationToken) {
-        let mut next = clock::now().after(EVERY);
+        let mut next = clock::now().after(self.beat);
         for turn in 0_u64.. {
             if clock::until(next, ending.cancelled()).await.is_some() {
                 return;
             }
-            next = next.after(EVERY);
+            next = next.after(self.beat);
             self.take_over();
             let done =
                 if turn % PUBLISHERS == 0 { self.kick_publisher().await } else { self.kick_player().await };

@@ -1,5 +1,6 @@
 //! The configuration of the server under test: hooks of every kind on everything, and one that misbehaves in each way.
 
+use crate::plan::Plan;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Bad {
     pub(crate) name: &'static str,
     handler: Handler,
-    timeout: &'static str,
+    timeout: Timeout,
     /// What its failure means.
     policy: &'static str,
     /// What its policy, or what it says before it misbehaves, makes of a question.
@@ -34,42 +35,46 @@ enum Handler {
     Url(&'static str),
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Timeout {
+    /// For those that never answer in time.
+    Short,
+    /// That of questions, for those whose end or answer is to be seen, on a busy machine too.
+    Long,
+}
+
 use Handler::{Run, Url, Worker};
+use Timeout::{Long, Short};
 use Verdict::{Allowed, Denied};
 
 const fn bad(
     name: &'static str,
     handler: Handler,
-    timeout: &'static str,
+    timeout: Timeout,
     policy: &'static str,
     verdict: Verdict,
 ) -> Bad {
     Bad { name, handler, timeout, policy, verdict }
 }
 
-/// For those that never answer in time.
-const SHORT: &str = "300ms";
-/// For those whose end or answer is to be seen, on a busy machine too.
-const LONG: &str = "5s";
-
 /// One of each kind.
 pub(crate) const BAD: [Bad; 13] = [
     // Ends only by SIGKILL.
-    bad("run-hangs", Run("trap '' TERM; sleep 60"), SHORT, "allow", Allowed),
-    bad("run-fails", Run("exit 1"), LONG, "deny", Denied),
-    bad("run-floods", Run("exec yes"), SHORT, "allow", Allowed),
+    bad("run-hangs", Run("trap '' TERM; sleep 60"), Short, "allow", Allowed),
+    bad("run-fails", Run("exit 1"), Long, "deny", Denied),
+    bad("run-floods", Run("exec yes"), Short, "allow", Allowed),
     // What is left in the background has the program's pipes. The program itself has no opinion.
-    bad("run-forks", Run("for i in 1 2 3 4 5; do sleep 1 & done"), LONG, "deny", Allowed),
-    bad("worker-strays", Worker("wrong-ids"), LONG, "deny", Denied),
-    bad("worker-babbles", Worker("garbage"), LONG, "allow", Allowed),
-    bad("worker-dies", Worker("dies"), LONG, "deny", Denied),
-    bad("worker-slow", Worker("slow"), SHORT, "allow", Allowed),
-    bad("url-fails", Url("fails"), LONG, "deny", Denied),
-    bad("url-stalls", Url("stalls"), SHORT, "allow", Allowed),
-    bad("url-closes", Url("closes"), LONG, "deny", Denied),
-    bad("url-drips", Url("drips"), SHORT, "allow", Allowed),
+    bad("run-forks", Run("for i in 1 2 3 4 5; do sleep 1 & done"), Long, "deny", Allowed),
+    bad("worker-strays", Worker("wrong-ids"), Long, "deny", Denied),
+    bad("worker-babbles", Worker("garbage"), Long, "allow", Allowed),
+    bad("worker-dies", Worker("dies"), Long, "deny", Denied),
+    bad("worker-slow", Worker("slow"), Short, "allow", Allowed),
+    bad("url-fails", Url("fails"), Long, "deny", Denied),
+    bad("url-stalls", Url("stalls"), Short, "allow", Allowed),
+    bad("url-closes", Url("closes"), Long, "deny", Denied),
+    bad("url-drips", Url("drips"), Short, "allow", Allowed),
     // It behaves, and its word counts for more than the policy.
-    bad("url-denies", Url("denies"), LONG, "allow", Denied),
+    bad("url-denies", Url("denies"), Long, "allow", Denied),
 ];
 
 /// Hooks that must answer each call.
@@ -89,14 +94,16 @@ pub(crate) enum Which {
 }
 
 /// Writes the configuration.
-pub(crate) fn write(path: &Path, which: Which, receiver: SocketAddr) -> Result<()> {
+pub(crate) fn write(path: &Path, which: Which, receiver: SocketAddr, plan: &Plan) -> Result<()> {
     let mut text = BASE.to_owned();
+    let (timeout, budget) = (plan.timeout.as_millis(), (plan.timeout * 3 / 2).as_millis());
+    write!(text, "question_timeout = \"{timeout}ms\"\nquestion_budget = \"{budget}ms\"\n{RECORDER}")?;
     if which == Which::All {
         let own = std::env::current_exe().context("our own path")?;
         let own = own.to_str().context("our own path is no text")?;
         good(&mut text, own, receiver)?;
         for hook in &BAD {
-            misbehaving(&mut text, hook, own, receiver)?;
+            misbehaving(&mut text, hook, own, receiver, plan)?;
         }
     }
     // The server may be reading it: it sees the old one or the new one.
@@ -119,11 +126,11 @@ listen = "off"
 [hub]
 takeover = "replace"
 wait_ms = 5000
-# On a machine that is busy with other things, a hook that behaves must not seem slow.
 [hooks]
 concurrency = 64
-question_timeout = "5s"
-question_budget = "10s"
+"#;
+
+const RECORDER: &str = r#"
 [[hook]]
 name = "recorder"
 stdio = "stdout"
@@ -167,8 +174,12 @@ format = "ndjson"
 }
 
 /// Told of everything, at a pace that leaves the machine to the others; asked about streams of its own.
-fn misbehaving(text: &mut String, hook: &Bad, own: &str, receiver: SocketAddr) -> Result<()> {
-    let Bad { name, timeout, policy, .. } = hook;
+fn misbehaving(text: &mut String, hook: &Bad, own: &str, receiver: SocketAddr, plan: &Plan) -> Result<()> {
+    let Bad { name, policy, .. } = hook;
+    let timeout = match hook.timeout {
+        Short => "300ms".to_owned(),
+        Long => format!("{}s", plan.timeout.as_secs()),
+    };
     let handler = match hook.handler {
         Run(script) => format!("run = [\"sh\", \"-c\", {script:?}]"),
         Worker(manner) => format!("worker = [{own:?}, \"worker\", {manner:?}]"),

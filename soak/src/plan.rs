@@ -56,11 +56,17 @@ pub(crate) struct Plan {
     pub(crate) life: Range,
     /// How long one waits between two tries of each misbehaving hook.
     pub(crate) pause: Range,
+    /// Between two takeovers, and two kicks.
+    pub(crate) beat: Duration,
+    /// For a hook's answer to a question; a question's budget is half as long again. On a machine that is busy with other things,
+    /// a hook that behaves must not seem slow.
+    pub(crate) timeout: Duration,
     /// A stream is left in peace for so long after something was done to it.
     pub(crate) peace: Duration,
     /// Players come one after the other until all are there, over this time.
     pub(crate) arrival: Duration,
-    /// What is measured before is not compared.
+    /// What is measured before is not compared. In its middle all players leave and come again at once, so that the
+    /// memory for a crowd is there before.
     pub(crate) warm_up: Duration,
     /// Between two lines on the screen.
     pub(crate) line: Duration,
@@ -92,7 +98,9 @@ impl Plan {
                 stay: Range(Duration::from_millis(300), Duration::from_secs(2)),
                 life: Range(Duration::from_millis(1500), Duration::from_secs(3)),
                 pause: Range(Duration::from_millis(200), Duration::from_millis(400)),
-                peace: Duration::from_millis(900),
+                beat: Duration::from_millis(300),
+                timeout: Duration::from_secs(2),
+                peace: Duration::from_millis(700),
                 arrival: Duration::from_millis(200),
                 warm_up: Duration::ZERO,
                 line: Duration::from_secs(1),
@@ -104,9 +112,11 @@ impl Plan {
                 stay: Range::seconds(2, 60),
                 life: Range::seconds(40, 160),
                 pause: Range::seconds(1, 3),
+                beat: Duration::from_secs(1),
+                timeout: Duration::from_secs(5),
                 peace: Duration::from_secs(5),
                 arrival: Duration::from_secs(5),
-                warm_up: (length / 5).clamp(Duration::from_secs(20), Duration::from_secs(120)),
+                warm_up: (length / 4).clamp(Duration::from_secs(20), Duration::from_secs(600)),
                 line: Duration::from_secs(10),
             }
         };

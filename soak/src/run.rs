@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LEAVING: Duration = Duration::from_secs(30);
 /// For the hooks that behave to be done with what they were told.
 const DELIVERY: Duration = Duration::from_secs(20);
-/// For descriptors, tasks and programs to go. The server ends a program that ignores SIGTERM after 2 s.
+/// For descriptors, tasks and programs to go. The server keeps workers that are not configured any more for the budget of
+/// a question, and ends a program that ignores SIGTERM after 2 s.
 const SETTLING: Duration = Duration::from_secs(30);
 
 /// Runs what is left of a run, and reports.
@@ -99,10 +100,10 @@ impl Course {
         let mut stop = Stop::new()?;
         let receiver = receiver::start()?;
         let config = self.folder.join("server.toml");
-        hooks::write(&config, Which::Recorder, receiver)?;
+        hooks::write(&config, Which::Recorder, receiver, &self.plan)?;
         let mut server = Started::new(&config, &self.folder, &self.plan, &self.findings).await?;
         let start = server.settled().await?;
-        hooks::write(&config, Which::All, receiver)?;
+        hooks::write(&config, Which::All, receiver, &self.plan)?;
         server.reload(|hooks| GOOD.iter().all(|good| hooks.iter().any(|hook| hook.name == *good))).await?;
 
         let load = Load::start(&self.plan, &self.findings, &mut server).await?;
@@ -137,6 +138,7 @@ impl Course {
         let began = clock::now();
         let (end, mut line) = (began.after(self.left), began.after(self.plan.line));
         let mut next = began;
+        let mut storm = (!self.plan.warm_up.is_zero()).then(|| began.after(self.plan.warm_up / 2));
         // On a busy machine a short run may have to wait for its first clients.
         while next < end || (next < end.after(PATIENCE) && self.findings.is_load_unseen()) {
             next = next.after(Duration::from_secs(1));
@@ -145,6 +147,10 @@ impl Course {
                 return Ok(());
             }
             watch.sample()?;
+            if storm.is_some_and(|storm| next >= storm) {
+                storm = None;
+                load.board().storm.notify_waiters();
+            }
             if next >= line {
                 line = line.after(self.plan.line);
                 watch.tell(load.board()).await?;
@@ -181,7 +187,7 @@ impl Course {
         server: &mut Started,
         start: Remains,
     ) -> Result<Remains> {
-        hooks::write(config, Which::Recorder, receiver)?;
+        hooks::write(config, Which::Recorder, receiver, &self.plan)?;
         server.reload(|hooks| hooks.iter().all(|hook| !GOOD.contains(&hook.name.as_str()))).await?;
         let deadline = clock::now().after(SETTLING);
         loop {

@@ -100,9 +100,11 @@ struct Stay<'a> {
 
 impl Stay<'_> {
     async fn run(mut self, mut playback: Playback, length: Duration, ending: &CancellationToken) {
+        let board = self.board;
         let end = tokio::select! {
             end = self.play(&mut playback, length) => end,
             () = ending.cancelled() => End::Own,
+            () = board.storm.notified() => End::Own,
         };
         self.board.findings.examined(Check::Stays, 1);
         match end {
