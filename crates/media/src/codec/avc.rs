@@ -20,7 +20,7 @@ pub enum AvcError {
     /// It ends before its fields do, or is of another version than 1.
     #[error("malformed AVC configuration record: {0}")]
     Record(String),
-    /// It has no sequence parameter set, or one that is too long.
+    /// It has no sequence parameter set, or one that is empty or too long.
     #[error("the AVC configuration has no usable sequence parameter set")]
     NoParameterSet,
     /// The sequence parameter set is malformed.
@@ -85,7 +85,8 @@ pub fn parse(record: &[u8]) -> Result<AvcConfig, AvcError> {
     // §5.3.3.1.2: the level byte as it stands, so that level 1b keeps its own.
     let level_idc = record.get(3).copied().unwrap_or_default();
     let picture = match avcc.sequence_parameter_sets().next() {
-        Some(Ok(sps)) if sps.len() <= MAX_SPS_BYTES => picture(sps),
+        // One without a byte has no header either, and the reader of headers takes that for granted.
+        Some(Ok(sps)) if (1..=MAX_SPS_BYTES).contains(&sps.len()) => picture(sps),
         _ => Err(AvcError::NoParameterSet),
     };
     Ok(AvcConfig {

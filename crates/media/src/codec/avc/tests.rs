@@ -63,6 +63,16 @@ fn a_broken_parameter_set_leaves_what_the_record_itself_tells() {
 }
 
 #[test]
+fn a_parameter_set_without_a_byte_is_none() {
+    // The number of picture parameter sets looks like the header of what is not there.
+    let mut record = vec![1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 0, 7];
+    record.extend([0; 14]);
+    let empty = parse(&record).unwrap();
+    assert_eq!(empty.picture, Err(AvcError::NoParameterSet));
+    assert_eq!(&*empty.codec_string, "avc1.42c01e");
+}
+
+#[test]
 fn a_cut_record_is_an_error() {
     let record = bytes(RECORDS[2].0);
     for cut in 0..6 {
