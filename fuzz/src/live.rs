@@ -3,6 +3,7 @@
 
 pub mod facts;
 pub mod peer;
+pub mod said;
 pub mod script;
 pub mod server;
 pub mod tagged;

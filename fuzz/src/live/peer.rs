@@ -205,6 +205,12 @@ impl Peer {
         match event {
             ClientEvent::HandshakeDone(_) => self.shaken = true,
             ClientEvent::Connected { .. } => self.is_connected = true,
+            // It begins anew, with what is cached.
+            ClientEvent::Status { message_stream, status } if &*status.code == "NetStream.Play.Start" => {
+                if let Some(watch) = self.watches.get_mut(&message_stream) {
+                    (watch.current, watch.former) = (None, Vec::new());
+                }
+            }
             ClientEvent::StreamCreated { message_stream } => {
                 self.streams.retain(|stream| *stream != message_stream);
                 self.streams.push(message_stream);
