@@ -2,6 +2,7 @@
 
 mod answers;
 mod clock;
+mod crowds;
 mod descriptors;
 mod helper;
 mod receivers;
@@ -9,7 +10,9 @@ mod stopped;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Refused};
-use jackfield_e2e::{LogLine, Processes, SOON, Server};
+use jackfield_e2e::{LogLine, Processes, SOON, Server, eventually};
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpStream};
 
 /// Publishes and leaves again; the description of the refusal, if there is one.
 fn ask(server: &Server, name: &str) -> Result<Option<String>> {
@@ -56,6 +59,29 @@ fn helper(server: &Server) -> Result<u32> {
     match living[..] {
         [helper] => Ok(helper),
         _ => anyhow::bail!("children of the server: {living:?}"),
+    }
+}
+
+/// Sockets to the server that say nothing.
+struct Crowd(Vec<TcpStream>);
+
+impl Crowd {
+    fn open(server: SocketAddr, count: usize) -> Result<Self> {
+        let open = |_| {
+            let socket = TcpStream::connect_timeout(&server, SOON)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        Ok(Self((0..count).map(open).collect::<Result<_>>()?))
+    }
+
+    /// Waits until so many of them have been closed by the server.
+    fn wait_closed(&self, at_least: usize) -> Result<()> {
+        eventually(&format!("end of {at_least} connections"), SOON, || {
+            let is_open = |mut socket: &TcpStream| matches!(socket.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+            let closed = self.0.iter().filter(|socket| !is_open(socket)).count();
+            Ok((closed >= at_least).then_some(()))
+        })
     }
 }
 
