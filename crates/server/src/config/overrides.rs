@@ -1,7 +1,7 @@
 //! Settings by flag and by environment variable.
 //!
 //! A flag `--a-b` is the variable `JACKFIELD_A_B`; the key of a file is `JACKFIELD_<TABLE>__<KEY>`. Flags
-//! are stronger than variables, and both than the file.
+//! are stronger than variables, and both than the file; of two variables for one setting that of the flag is stronger.
 
 use super::problem::{Severity, nearest};
 use super::source::{At, COMMAND_LINE, ENVIRONMENT, Entry, Node, Raw, Source};
@@ -127,8 +127,10 @@ impl Loading {
     /// Adds what variables and flags give.
     pub(super) fn overrides(&mut self, flags: &Flags) {
         let mut counts = [0; HOOK_FLAGS.len()];
-        let environment: Vec<(String, String)> =
+        let mut environment: Vec<(String, String)> =
             self.cx.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        // The last one counts, and the variable of a flag is stronger than that of a key, as the flag is.
+        environment.sort_by_key(|(name, _)| !name.contains("__"));
         for (name, value) in environment {
             self.variable(&name, value, &mut counts);
         }

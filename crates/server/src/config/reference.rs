@@ -121,7 +121,7 @@ Sources, the strongest first: flags, environment, the file of `--config`, defaul
 shows every error at once, each with file, line, column and the nearest word; `--print` shows the merged result with \
 secrets masked. SIGHUP reads the file again and replaces the hooks and the certificates; other keys need a restart.\n\n\
 - A key of the file is the variable `JACKFIELD_<TABLE>__<KEY>`: `JACKFIELD_RTMP__LISTEN=:1935,:1936`. A flag `--a-b` is \
-`JACKFIELD_A_B`. An unknown `JACKFIELD_…` is an error; `JACKFIELD_EVENT_…`, `JACKFIELD_TOKEN` and `JACKFIELD_API` are \
+`JACKFIELD_A_B`, and stronger than the variable of the key: `JACKFIELD_LISTEN` wins over `JACKFIELD_RTMP__LISTEN`. An unknown `JACKFIELD_…` is an error; `JACKFIELD_EVENT_…`, `JACKFIELD_TOKEN` and `JACKFIELD_API` are \
 never configuration.\n\
 - Durations are text: `\"500ms\"`, `\"2s\"`, `\"1h30m\"`. Sizes are text or bytes: `\"64KiB\"`, `65536`.\n\
 - Where a list is wanted, one value will do.\n\

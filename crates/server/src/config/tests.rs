@@ -410,6 +410,23 @@ fn flags_are_stronger_than_variables_than_the_file_than_defaults() {
 }
 
 #[test]
+fn the_variable_of_a_flag_is_stronger_than_that_of_its_key() {
+    // Whichever comes first in the alphabet.
+    let variables = [
+        ("JACKFIELD_LISTEN", ":2"),
+        ("JACKFIELD_RTMP__LISTEN", ":3"),
+        ("JACKFIELD_HOOK_TIMEOUT", "3s"),
+        ("JACKFIELD_HOOKS__TIMEOUT", "4s"),
+        ("JACKFIELD_SERVER__LOG_LEVEL", "error"),
+        ("JACKFIELD_LOG_LEVEL", "debug"),
+    ];
+    let config = load_with("[rtmp]\nlisten = \":1\"\n", Path::new(""), &variables, &[]).unwrap();
+    assert_eq!(config.rtmp.listen, [":2".parse().unwrap()]);
+    assert_eq!(config.hooks.timeout.as_secs(), 3);
+    assert_eq!(config.server.log_level, LogLevel::Debug);
+}
+
+#[test]
 fn what_is_wrong_in_variables_and_flags_is_shown_like_the_file() {
     let variables = [("JACKFIELD_RTMP__LISTE", "secret"), ("JACKFIELD_CHUNK_SIZE", "9")];
     let flags = [("hook-script", "publish_strat=/bin/true"), ("hook-webhook", "nothing")];
