@@ -5,9 +5,11 @@
 
 mod code_map;
 mod layers;
+mod licences;
 mod lives;
 mod shape;
 mod source;
+mod unsafety;
 
 use crate::generate::program;
 use anyhow::{Context, Result, bail, ensure};
@@ -56,7 +58,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         _ => bail!("the only argument is --notes"),
     };
     let root = root();
-    let mut findings = layers::check(&layers::Workspace::parse(&metadata(&root)?)?);
+    let metadata = metadata(&root)?;
+    let mut findings = layers::check(&layers::Workspace::parse(&metadata)?);
+    findings.extend(licences::check(&metadata, &std::fs::read_to_string(root.join("deny.toml"))?)?);
     let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).ok();
     findings.extend(code_map::check(page.as_deref(), &folders(&root.join("crates"))?));
     let mut files = 0;
@@ -66,6 +70,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             let place = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
             findings.extend(shape::check(&place, &text));
+            findings.extend(unsafety::check(&place, &text));
             files += 1;
             if top == "crates" {
                 crates.push(lives::Source::new(&place, &text));
