@@ -14,6 +14,7 @@ mod matrix;
 mod network;
 mod obs;
 mod other_server;
+mod packaging;
 mod pairing;
 mod pairing_reload;
 mod reconnect;
