@@ -108,8 +108,10 @@ fn a_hook_that_is_taken_out_loses_its_notices_and_its_call_is_stopped() {
     });
     assert_eq!((stopped, drops.count(), over), (true, 3, Some((Outcome::Cancelled, Next::Lost))));
     assert!(core.is_quiet(at(1)) && core.poll_timeout().is_none() && core.status().is_empty());
+    assert_eq!(core.stray_answers(), 0);
     core.answer(at(2), running, yes());
-    assert_eq!(core.stray_answers(), 1);
+    core.answer(at(3), running, yes());
+    assert_eq!(core.stray_answers(), 2);
 }
 
 #[test]

@@ -118,3 +118,41 @@ fn questions_wait_for_room_in_their_order_and_not_beyond_their_time() {
     assert_eq!(ends, [(2, Outcome::Timeout), (3, Outcome::Overload)]);
     assert!(core.is_quiet(at(2003)));
 }
+
+#[test]
+fn a_hook_that_is_left_alone_is_not_asked_and_its_policy_acts() {
+    let mut core = core(vec![HookSpec { on_error: Some(OnError::Allow), ..hook("a", Mode::Decide) }]);
+    for seq in 1..=20 {
+        core.ask(at(seq), event(QUESTION, seq, "a"), Duration::from_secs(5));
+        let call = calls(&mut core)[0].call;
+        core.answer(at(seq), call, Err(Failure::new(Outcome::Crashed, "")));
+    }
+    outputs(&mut core);
+    core.ask(at(21), event(QUESTION, 21, "a"), Duration::from_secs(5));
+    let ends = outputs(&mut core);
+    let refused = ends.iter().find_map(|output| match output {
+        Output::Settled(end) => Some((end.outcome, end.sent)),
+        _ => None,
+    });
+    assert_eq!(refused, Some((Outcome::BreakerOpen, None)));
+    assert!(
+        ends.iter().any(|output| matches!(output, Output::Verdict { verdict: Verdict::Allow { .. }, .. }))
+    );
+    assert_eq!(core.status()[0].asking, 0);
+}
+
+#[test]
+fn a_hook_whose_calls_have_ended_is_one_that_uses_none_of_the_common_room() {
+    let other = HookSpec { on: EventSet::EMPTY.with(EventType::PlayStart), ..hook("b", Mode::Notify) };
+    let mut core = shared(2, vec![hook("a", Mode::Notify), other]);
+    core.notify(at(0), &event(NOTICE, 1, "k1"));
+    let first = calls(&mut core).remove(0);
+    core.answer(at(1), first.call, yes());
+    // It may take one, as at the beginning, and leaves the other for the hook that uses none.
+    for seq in 2..=3 {
+        core.notify(at(2), &event(NOTICE, seq, &format!("k{seq}")));
+    }
+    assert_eq!(names(&calls(&mut core)), ["a"]);
+    core.notify(at(3), &event(EventType::PlayStart, 4, "p"));
+    assert_eq!(names(&calls(&mut core)), ["b"]);
+}
