@@ -93,7 +93,7 @@ def slow_hook(round, server):
         with scratch() as folder, server.start(folder, others_and_slow(folder, slow)) as (url, pid):
             at = Target(server, folder, url, pid)
             result = round.keep(name, "flood", flooded(round.sizes, at))
-            round.note(name, {f"slow {figure}": value for figure, value in result.items()})
+            round.note(name, {f"flood {figure}": value for figure, value in result.items()})
             if slow:
                 round.note(server.name, accounted(at, result["offered"]))
 
@@ -137,7 +137,7 @@ def accounted(at, offered):
     known = sum(told) + len(told)
     if not offered - QUEUE - WORKERS <= known <= offered:
         raise WrongAnswer(f"a slow hook heard of {len(told)} events and that it missed {sum(told)}, of {offered}")
-    return {"slow missed": 100 * sum(told) / offered}
+    return {"flood missed": 100 * sum(told) / offered}
 
 
 # --- floors ------------------------------------------------------------------------------------------------------------
