@@ -137,6 +137,7 @@ stdio = "stdout"
 format = "ndjson"
 "#;
 
+/// They must miss nothing, so their queues hold what a crowd makes.
 fn good(text: &mut String, own: &str, receiver: SocketAddr) -> Result<()> {
     write!(
         text,
@@ -146,11 +147,13 @@ name = "worker"
 on = ["*"]
 worker = [{own:?}, "worker", "good"]
 concurrency = 64
+queue = 20000
 [[hook]]
 name = "url"
 on = ["*"]
 url = "http://{receiver}/good"
 concurrency = 64
+queue = 20000
 [[hook]]
 name = "run-asked"
 on = ["authorize_publish"]

@@ -50,7 +50,11 @@ pub(crate) fn run(wishes: &Wishes) -> Result<ExitCode> {
     let findings = Arc::new(Findings::default());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let course = Course { plan: plan.clone(), left: series.left(), folder, findings: Arc::clone(&findings) };
-    let (seconds, figures) = runtime.block_on(course.run())?;
+    let mut came = Came::default();
+    // Whatever ended it is a finding, and stands in the ledger: what failed is not gone on with.
+    if let Err(error) = runtime.block_on(course.run(&mut came)) {
+        findings.fault(Check::Server, format!("{error:#}"));
+    }
     runtime.shutdown_background();
     look_for_gaps(&findings);
     let segment = Segment {
@@ -61,8 +65,8 @@ pub(crate) fn run(wishes: &Wishes) -> Result<ExitCode> {
         build: if cfg!(debug_assertions) { "debug" } else { "release" },
         publishers,
         viewers,
-        seconds,
-        figures,
+        seconds: came.seconds,
+        figures: came.figures,
         checks: findings.lines(),
         faults: findings.faults(),
         told: findings.told(),
@@ -86,6 +90,14 @@ fn commit() -> String {
     git.ok().and_then(|git| String::from_utf8(git.stdout).ok()).unwrap_or_default().trim().to_owned()
 }
 
+/// What a segment came to, as far as it came.
+#[derive(Debug, Default)]
+struct Came {
+    /// Of load.
+    seconds: u64,
+    figures: Value,
+}
+
 struct Course {
     plan: Plan,
     /// How long the load is to go on.
@@ -95,8 +107,7 @@ struct Course {
 }
 
 impl Course {
-    /// Returns for how many seconds there was a load, and figures.
-    async fn run(&self) -> Result<(u64, Value)> {
+    async fn run(&self, came: &mut Came) -> Result<()> {
         let mut stop = Stop::new()?;
         let receiver = receiver::start()?;
         let config = self.folder.join("server.toml");
@@ -110,12 +121,14 @@ impl Course {
         let samples = std::fs::File::create(self.folder.join("samples.jsonl"))?;
         let mut watch = Watch::new(server.pid(), server.another_control().await?, samples);
         let ended = self.watch(&mut watch, &load, &mut stop).await;
-        let seconds = watch.age().as_secs();
+        came.seconds = watch.age().as_secs();
         let memory = watch.judge_memory(self.plan.warm_up, &self.findings);
         if let Err(error) = ended {
             self.findings.fault(Check::Server, format!("{error:#}"));
         }
-        let (mut figures, mut phases) = (load.figures(), Phases::default());
+        came.figures = load.figures();
+        came.figures["memory"] = memory;
+        let mut phases = Phases::default();
         if load.end(LEAVING).await > 0 {
             self.findings.fault(Check::Stays, "some of the load did not end");
         }
@@ -126,12 +139,11 @@ impl Course {
         phases.end("hooks_finish");
         let end = self.remains(&config, receiver, &mut server, start).await?;
         phases.end("all_is_gone");
-        figures["memory"] = memory;
-        figures["remains"] = json!({ "start": start.json(), "end": end.json() });
+        came.figures["remains"] = json!({ "start": start.json(), "end": end.json() });
         server.stop(&self.findings).await?;
         phases.end("server_stops");
-        figures["milliseconds"] = phases.took.into();
-        Ok((seconds, figures))
+        came.figures["milliseconds"] = phases.took.into();
+        Ok(())
     }
 
     async fn watch(&self, watch: &mut Watch, load: &Load, stop: &mut Stop) -> Result<()> {
