@@ -322,6 +322,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_printed_without_the_name_says_where_and_no_secret() {
+        for (text, shown) in [
+            ("rtmp://h/live/s3cret", "rtmp://h/live/***"),
+            ("rtmps://user:pass@h:444/a/b/s3cret?token=t", "rtmps://h:444/a/b/***"),
+            ("rtmp://h/live?token=t", "rtmp://h/live/***"),
+        ] {
+            assert_eq!(url(text).without_name(), shown);
+        }
+    }
+
+    #[test]
     fn a_move_keeps_the_name() {
         let from = url("rtmp://u:p@h/a/b/show?k=v");
         for (place, expect) in [
