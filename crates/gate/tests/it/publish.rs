@@ -130,7 +130,13 @@ async fn a_publisher_that_was_silent_for_as_long_as_is_allowed_no_longer_keeps_i
     let kit = Kit::new(Takeover::Stale, &[], None, |_| None);
     let grant = kit.gate.publish(&kit.connection, publish_ask("show")).await.unwrap();
     let _publisher = kit.hub.publish(grant).await.unwrap();
-    tokio::time::advance(kit.hub.config().stale).await;
+    let stale = kit.hub.config().stale;
+    let silent_for = || match kit.hub.presence(&key("show")) {
+        Presence::Live { silent_for } => silent_for,
+        other => unreachable!("it is published: {other:?}"),
+    };
+    tokio::time::advance(stale - silent_for()).await;
+    assert_eq!(silent_for(), stale);
     let grant = kit.gate.publish(&kit.connection, publish_ask("show")).await.unwrap();
     kit.hub.publish(grant).await.expect("the hub draws the same line");
 }
