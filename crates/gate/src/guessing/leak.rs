@@ -91,6 +91,15 @@ mod tests {
     }
 
     #[test]
+    fn only_a_table_that_is_full_spends_its_turn_to_look_for_what_has_leaked_away() {
+        let at = |millis| Mono::from_origin(Duration::from_millis(millis));
+        let mut leaks: Leaks<u32, ()> = Leaks::new(1, Leak { step: SWEEP / 2, most: 3 });
+        leaks.add(at(0), 1);
+        leaks.add(at(50), 2);
+        assert_eq!([1, 2].map(|key| leaks.level(at(50), &key)), [0, 1]);
+    }
+
+    #[test]
     fn a_count_has_a_most() {
         let mut leaks: Leaks<u32, ()> = Leaks::new(2, Leak { step: Duration::from_secs(10), most: 3 });
         for _ in 0..100 {
