@@ -70,7 +70,7 @@ class Sizes:
     @staticmethod
     def quick():
         return Sizes(
-            seconds=4, short_seconds=2.5, warm=1.5, publishes=50, gap_ms=5, arrival_ms=50, marginal=(5, 50, 1000), slow_seconds=10,
+            seconds=4, short_seconds=2.5, warm=1, publishes=50, gap_ms=5, arrival_ms=50, marginal=(5, 50, 1000), slow_seconds=10,
             long_seconds=30, notices=20_000,
         )
 

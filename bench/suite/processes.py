@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent
@@ -31,6 +32,11 @@ class Void(Failed):
 
 class WrongAnswer(Failed):
     """The server delivered something else than was published: no figure of it counts."""
+
+
+def end_with_children():
+    """Makes SIGTERM leave this program as an error does, so that what it has started is ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def build_load_tool():
