@@ -9,9 +9,10 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 SOAK ?= 10m
+ADVISORIES ?= advisories
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak e2e-net lint fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak e2e-net lint deny fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +77,10 @@ e2e-net: ## Every case of bad links: loss, delay, caps, black holes (4 minutes; 
 lint: ## Check format, lints, documentation and the house rules
 	@scripts/setup build
 	@scripts/check fmt tidy clippy docs bench
+
+deny: ## Check what is built in: licences, sources, known advisories (fetches their list; ADVISORIES= does without)
+	@scripts/setup audit
+	cargo deny --log-level warn check bans licenses sources $(ADVISORIES)
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -432,12 +432,6 @@ fn what_is_wrong_in_variables_and_flags_is_shown_like_the_file() {
     let flags = [("hook-script", "publish_strat=/bin/true"), ("hook-webhook", "nothing")];
     let rendered = load_with("", Path::new(""), &variables, &flags).unwrap_err().to_string();
     let expect = "\
-error: `chunk_size` is out of range
- --> environment:1:22
-  |
-1 | JACKFIELD_CHUNK_SIZE=9
-  |                      ^ must be 128 to 65536
-
 error: unknown variable `JACKFIELD_RTMP__LISTE`
  --> environment:1:1
   |
@@ -445,6 +439,12 @@ error: unknown variable `JACKFIELD_RTMP__LISTE`
   | ^^^^^^^^^^^^^^^^^^^^^ sets nothing
   |
   = help: did you mean `JACKFIELD_RTMP__LISTEN`?
+
+error: `chunk_size` is out of range
+ --> environment:1:22
+  |
+1 | JACKFIELD_CHUNK_SIZE=9
+  |                      ^ must be 128 to 65536
 
 error: unknown event `publish_strat`
  --> command line:1:15
