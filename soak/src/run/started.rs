@@ -41,6 +41,8 @@ impl Started {
     ) -> Result<Self> {
         // The path of a socket may have 107 bytes (unix(7)), which a folder of results may exceed.
         let socket = std::env::temp_dir().join(format!("jackfield-soak-{}.sock", std::process::id()));
+        // One of a run that was killed, under a number that is ours now.
+        drop(std::fs::remove_file(&socket));
         let mut child = Command::new(std::env::current_exe()?)
             .arg("server")
             .args([config, &socket])
