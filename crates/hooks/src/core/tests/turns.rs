@@ -156,3 +156,62 @@ fn a_hook_whose_calls_have_ended_is_one_that_uses_none_of_the_common_room() {
     core.notify(at(3), &event(EventType::PlayStart, 4, "p"));
     assert_eq!(names(&calls(&mut core)), ["b"]);
 }
+
+/// How many of five notices the hook `a` may have on their way when its common limit is four.
+fn taken_beside(others: Vec<HookSpec>, before: impl FnOnce(&mut Core<()>)) -> usize {
+    let mut core = shared(4, [vec![hook("a", Mode::Notify)], others].concat());
+    before(&mut core);
+    outputs(&mut core);
+    for seq in 11..=15 {
+        core.notify(at(1), &event(NOTICE, seq, &format!("k{seq}")));
+    }
+    names(&calls(&mut core)).iter().filter(|name| **name == "a").count()
+}
+
+#[test]
+fn room_is_kept_only_for_others_that_use_none_and_may_need_it() {
+    let play = || EventSet::EMPTY.with(EventType::PlayStart);
+    let other = |mode| HookSpec { on: play(), ..hook("b", mode) };
+    let nothing = |_: &mut Core<()>| {};
+    assert_eq!(taken_beside(Vec::new(), nothing), 4, "alone it takes all");
+    assert_eq!(taken_beside(vec![other(Mode::Notify)], nothing), 3);
+    let own = HookSpec { notice_share: NoticeShare::Own, ..other(Mode::Notify) };
+    assert_eq!(taken_beside(vec![own], nothing), 4, "the other has room of its own");
+    let decides =
+        HookSpec { on: EventSet::EMPTY.with(EventType::AuthorizePublish), ..hook("b", Mode::Decide) };
+    assert_eq!(taken_beside(vec![decides], nothing), 4, "the other is only asked");
+    let in_use = |core: &mut Core<()>| core.notify(at(0), &event(EventType::PlayStart, 1, "p"));
+    assert_eq!(taken_beside(vec![other(Mode::Notify)], in_use), 3, "the other uses one of the four");
+    let disabled = |core: &mut Core<()>| {
+        core.notify(at(0), &event(EventType::PlayStart, 1, "p"));
+        let call = calls(core)[0].call;
+        let gone = Failure { outcome: Outcome::HandlerError, detail: String::new(), retry: Retry::Disable };
+        core.answer(at(0), call, Err(gone));
+    };
+    assert_eq!(taken_beside(vec![other(Mode::Notify)], disabled), 4, "the other wants no more");
+}
+
+#[test]
+fn a_hook_whose_calls_ended_may_take_the_last_common_room() {
+    let on = |name, event| HookSpec { on: EventSet::EMPTY.with(event), ..hook(name, Mode::Notify) };
+    let idle = on("idle", EventType::PlayStop);
+    let mut core = shared(2, vec![hook("a", Mode::Notify), on("b", EventType::PlayStart), idle]);
+    core.notify(at(0), &event(NOTICE, 1, "a"));
+    let ended = calls(&mut core).remove(0);
+    core.answer(at(1), ended.call, yes());
+    core.notify(at(2), &event(EventType::PlayStart, 2, "b"));
+    core.notify(at(2), &event(NOTICE, 3, "a"));
+    assert_eq!(names(&calls(&mut core)), ["b", "a"]);
+}
+
+#[test]
+fn a_reload_that_gives_more_room_serves_the_questions_that_wait() {
+    let spec = |concurrency| HookSpec { concurrency, ..hook("a", Mode::Decide) };
+    let mut core = core(vec![spec(1)]);
+    for seq in 1..=2 {
+        core.ask(at(0), event(QUESTION, seq, "a"), Duration::from_secs(5));
+    }
+    assert_eq!(calls(&mut core).len(), 1);
+    core.replace_hooks(at(1), vec![(spec(2), ())]);
+    assert_eq!(calls(&mut core)[0].event.stamp().seq, 2);
+}
