@@ -34,6 +34,7 @@ impl Namespace {
         let ready = maker.stdout().wait("network namespace", SOON, |lines| lines.first().cloned());
         if ready.is_err() {
             maker.wait(SOON)?;
+            maker.stderr().wait_closed("what it says", SOON)?;
             bail!("a network namespace cannot be made:{}", maker.last_words());
         }
         let path = format!("/proc/{}/ns/net", maker.pid());
