@@ -4,9 +4,11 @@ mod answers;
 mod clock;
 mod crowds;
 mod descriptors;
+mod disk;
 mod helper;
 mod receivers;
 mod stopped;
+mod streams;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Refused};
