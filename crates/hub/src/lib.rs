@@ -75,7 +75,7 @@ mod subscriber;
 pub use config::HubConfig;
 pub use grant::{Minter, PlayGrant, PlayGrantParts, PublishGrant, PublishGrantParts, Takeover};
 pub use hub::{Busy, Hub, NotFound};
-pub use outlet::{Backlog, Outlet, Packaged, Packager, Packet};
+pub use outlet::{Backlog, Outlet, Packaged, Packager, Packet, Workbench};
 pub use publisher::Publisher;
 pub use stage::{Stage, Stages};
 pub use status::{Presence, StreamCounters, StreamSnapshot};

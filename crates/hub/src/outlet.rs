@@ -72,6 +72,30 @@ pub struct Backlog {
     pub sent_bytes: u64,
 }
 
+/// What the outlets of a format prepare once for a batch that many of them get. It begins empty with each batch; the hub does
+/// not look into it.
+#[derive(Default)]
+pub struct Workbench(Option<Box<dyn Any + Send>>);
+
+impl Workbench {
+    /// Takes what lies there; made anew if nothing of this type does.
+    #[must_use]
+    pub fn take<T: Any + Send + Default>(&mut self) -> Box<T> {
+        self.0.take().and_then(|piece| piece.downcast().ok()).unwrap_or_default()
+    }
+
+    /// Lays it there for the next outlet.
+    pub fn lay<T: Any + Send>(&mut self, piece: Box<T>) {
+        self.0 = Some(piece);
+    }
+}
+
+impl fmt::Debug for Workbench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Workbench").finish_non_exhaustive()
+    }
+}
+
 /// A viewer's sink. The stream's task calls it, so it must never block: it writes what the socket takes
 /// and queues the rest, which the viewer's own task writes later. It need not bound its queue: the hub
 /// stops delivering when the backlog is over the limits.
@@ -80,8 +104,9 @@ pub trait Outlet: Send {
     fn packager(&self) -> &Arc<dyn Packager>;
 
     /// Takes packets in the order of the stream. The first batch begins with metadata and codec
-    /// configurations, if there are any; so does each batch after a gap.
-    fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog;
+    /// configurations, if there are any; so does each batch after a gap. `bench` is shared by all outlets of the format
+    /// that get the same packets.
+    fn deliver(&mut self, now: Mono, batch: &[Packet], bench: &mut Workbench) -> Backlog;
 
     /// What waits now.
     fn backlog(&self, now: Mono) -> Backlog;

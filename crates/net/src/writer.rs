@@ -16,6 +16,7 @@ use crate::Socket;
 use crate::tls::{Drained, TlsSocket};
 use bytes::{Buf, Bytes};
 use jackfield_media::Mono;
+use rustix::net::SendFlags;
 use socket2::SockRef;
 use std::collections::VecDeque;
 use std::fmt;
@@ -351,7 +352,11 @@ impl Inner {
     /// memory for each player, and mostly it was not. If it was, the kernel says so, and the queue asks the runtime.
     fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         complete(slices, || match &self.socket {
-            Socket::Plain(stream) => Ok(rustix::io::writev(stream, slices)?),
+            Socket::Plain(stream) => Ok(match slices {
+                // One slice needs no list of them, and a socket no position of a file.
+                [slice] => rustix::net::send(stream, slice, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?,
+                slices => rustix::io::writev(stream, slices)?,
+            }),
             Socket::Tls(tls) => tls.write(slices),
         })
     }

@@ -1,9 +1,12 @@
 //! A player's sink: the hub's packets, with heads of its own, on its socket.
 
+mod flat;
+
 use crate::config::PlayClock;
 use bytes::Bytes;
+use flat::Flat;
 use jackfield_events::EndReason;
-use jackfield_hub::{Backlog, Outlet, Packager, Packet};
+use jackfield_hub::{Backlog, Outlet, Packager, Packet, Workbench};
 use jackfield_media::{Frame, FrameClass, Mono};
 use jackfield_net::writer::{self, Class, Piece, SocketWriter};
 use jackfield_rtmp::{Head, wire_timestamp};
@@ -18,6 +21,8 @@ pub(crate) struct RtmpOutlet {
     base: Base,
     /// Bytes handed to the writer.
     handed: u64,
+    /// Its socket took all of the last batch.
+    keeps_up: bool,
 }
 
 /// Packets of a usual batch, a picture with the sound before it: for so many nothing is allocated, nor kept for each player.
@@ -44,7 +49,7 @@ impl RtmpOutlet {
             PlayClock::Own => Base::Own(None),
             PlayClock::Stream => Base::Stream,
         };
-        Self { packager, writer, message_stream, base, handed: 0 }
+        Self { packager, writer, message_stream, base, handed: 0, keeps_up: true }
     }
 
     /// The player's time line begins with the earliest access unit of its first batch: sound that was sent
@@ -85,29 +90,25 @@ impl Outlet for RtmpOutlet {
         &self.packager
     }
 
-    fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog {
+    fn deliver(&mut self, now: Mono, batch: &[Packet], bench: &mut Workbench) -> Backlog {
         self.set_base(batch);
         let packets = batch.iter().filter(|packet| self.takes(&packet.frame)).filter_map(|packet| {
             let body: &jackfield_rtmp::Packet = packet.packaged.body()?;
             Some((body, body.head(self.timestamp(&packet.frame), self.message_stream)))
         });
         let packets: SmallVec<[(&jackfield_rtmp::Packet, Head); USUAL]> = packets.collect();
-        let waiting = if packets.iter().any(|(_, head)| head.is_extended()) {
-            // Time stamps stand between the chunks as well: many slices, still no copy of payload.
-            let mut bytes: Vec<Bytes> = Vec::new();
-            for (body, head) in &packets {
-                body.push_bytes(head, &mut bytes);
-            }
-            let pieces: Vec<Piece<'_>> = bytes.iter().map(Piece::Shared).collect();
-            self.send(now, &pieces)
+        let mut flat = bench.take::<Flat>();
+        let whole = if self.keeps_up && flat.is_made(batch) {
+            flat.with_heads(packets.iter().map(|(_, head)| head))
         } else {
-            let mut pieces: SmallVec<[Piece<'_>; 2 * USUAL]> = SmallVec::new();
-            for (body, head) in &packets {
-                pieces.push(Piece::Own(head.as_slice()));
-                pieces.push(Piece::Shared(body.payload()));
-            }
-            self.send(now, &pieces)
+            None
         };
+        let waiting = match whole {
+            Some(bytes) => self.send(now, &[Piece::Own(bytes)]),
+            None => self.send_slices(now, &packets),
+        };
+        bench.lay(flat);
+        self.keeps_up = waiting.bytes == 0;
         self.of(now, waiting)
     }
 
@@ -121,6 +122,25 @@ impl Outlet for RtmpOutlet {
 }
 
 impl RtmpOutlet {
+    /// Without a copy of any payload: what must be queued stays shared with all other players.
+    fn send_slices(&mut self, now: Mono, packets: &[(&jackfield_rtmp::Packet, Head)]) -> writer::Backlog {
+        if packets.iter().any(|(_, head)| head.is_extended()) {
+            // Time stamps stand between the chunks as well: many slices.
+            let mut bytes: Vec<Bytes> = Vec::new();
+            for (body, head) in packets {
+                body.push_bytes(head, &mut bytes);
+            }
+            let pieces: Vec<Piece<'_>> = bytes.iter().map(Piece::Shared).collect();
+            return self.send(now, &pieces);
+        }
+        let mut pieces: SmallVec<[Piece<'_>; 2 * USUAL]> = SmallVec::new();
+        for (body, head) in packets {
+            pieces.push(Piece::Own(head.as_slice()));
+            pieces.push(Piece::Shared(body.payload()));
+        }
+        self.send(now, &pieces)
+    }
+
     fn send(&mut self, now: Mono, pieces: &[Piece<'_>]) -> writer::Backlog {
         self.handed += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.writer.send(now, Class::Media, pieces)

@@ -10,7 +10,7 @@ use super::timeline::{Placed, Timeline};
 use super::viewer::{Batch, Head, Kept, Leave, Plan, View, Viewer};
 use super::window::{Cache, Window, is_media, part};
 use crate::config::HubConfig;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Workbench};
 use crate::status::Status;
 use crate::subscriber::{ViewerId, Wishes};
 use jackfield_events::EndReason;
@@ -188,7 +188,7 @@ impl Fanout {
                 batches.len() - 1
             }
         };
-        match batches.get(at) {
+        match batches.get_mut(at) {
             Some(batch) => viewer.deliver(now, epoch, batch, &self.config),
             None => Ok(()),
         }
@@ -218,7 +218,7 @@ impl Fanout {
             }
         }
         let bytes = packets.iter().map(|packet| packet.packaged.bytes()).sum();
-        Batch { plan, packets, bytes, media }
+        Batch { plan, packets, bytes, media, bench: Workbench::default() }
     }
 
     /// Takes a viewer out.

@@ -4,7 +4,7 @@ use super::formats::{Format, FormatId};
 use super::pairs::PlaySession;
 use super::window::{Window, is_media};
 use crate::config::HubConfig;
-use crate::outlet::{Backlog, Outlet, Packet};
+use crate::outlet::{Backlog, Outlet, Packet, Workbench};
 use crate::subscriber::{ViewerId, Wishes};
 use jackfield_events::EndReason;
 use jackfield_media::{Epoch, Frame, FrameClass, Mono, TrackKind};
@@ -64,6 +64,7 @@ pub(super) struct Batch {
     pub(super) packets: Vec<Packet>,
     pub(super) bytes: usize,
     pub(super) media: Kept,
+    pub(super) bench: Workbench,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +232,7 @@ impl Viewer {
         &mut self,
         now: Mono,
         epoch: Epoch,
-        batch: &Batch,
+        batch: &mut Batch,
         config: &HubConfig,
     ) -> Result<(), Leave> {
         if batch.packets.is_empty() {
@@ -244,7 +245,7 @@ impl Viewer {
             self.allowance = batch.bytes;
         }
         let outlet = &mut self.outlet;
-        let backlog = guarded(|| outlet.deliver(now, &batch.packets))?;
+        let backlog = guarded(|| outlet.deliver(now, &batch.packets, &mut batch.bench))?;
         self.judge(now, backlog, config)
     }
 

@@ -6,7 +6,7 @@ use jackfield_events::notices::{PlayStart, PublishStart};
 use jackfield_events::{EndReason, Event, EventSet, EventType, Masker, Protocol, PublishType, Scope};
 use jackfield_hub::{
     Backlog, Busy, Hub, HubConfig, Minter, NotFound, Outlet, Packaged, Packager, Packet, PlayGrantParts,
-    PublishGrantParts, Publisher, Subscriber, Takeover,
+    PublishGrantParts, Publisher, Subscriber, Takeover, Workbench,
 };
 use jackfield_media::{
     Codec, ConnId, Frame, FrameClass, MediaTime, Mono, Part, SessionId, StreamKey, Track, TrackId, TrackKind,
@@ -275,7 +275,7 @@ impl Outlet for FakeOutlet {
         &self.packager
     }
 
-    fn deliver(&mut self, now: Mono, batch: &[Packet]) -> Backlog {
+    fn deliver(&mut self, now: Mono, batch: &[Packet], _bench: &mut Workbench) -> Backlog {
         let panics = self.seen.lock().unwrap().panics;
         assert!(!panics, "an outlet that panics");
         {

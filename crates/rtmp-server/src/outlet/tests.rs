@@ -5,7 +5,7 @@ use crate::format::RtmpPackager;
 use FrameClass::{Config, Inter, Keyframe};
 use jackfield_media::{Format, MediaTime, Origin, Part, TrackId, TrackKind};
 use jackfield_rtmp::Input;
-use jackfield_rtmp::chunk::{ChunkLimits, ChunkReader};
+use jackfield_rtmp::chunk::{ChunkLimits, ChunkReader, MessageHeader};
 use jackfield_runtime::clock;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -29,22 +29,36 @@ fn frame(class: FrameClass, ms: i64) -> Frame {
     }
 }
 
+fn packets(packager: &dyn Packager, batch: &[(FrameClass, i64)]) -> Vec<Packet> {
+    let packet = |&(class, ms): &(FrameClass, i64)| {
+        let frame = frame(class, ms);
+        let packaged = packager.package(&frame, None).unwrap();
+        Packet { frame: Arc::new(frame), packaged }
+    };
+    batch.iter().map(packet).collect()
+}
+
+/// A socket, from both sides.
+async fn socket() -> (SocketWriter, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    (SocketWriter::new(Arc::new(server), |_| {}), client)
+}
+
 /// Delivers each list as a batch; the time stamps that came out of the socket. All bodies are whole.
 async fn seen(clock: PlayClock, batches: &[&[(FrameClass, i64)]]) -> Vec<u32> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (server, _) = listener.accept().await.unwrap();
-    let writer = SocketWriter::new(Arc::new(server), |_| {});
+    let (writer, client) = socket().await;
     let packager: Arc<dyn Packager> = Arc::new(RtmpPackager::new(CHUNK, None));
     let mut outlet = RtmpOutlet::new(Arc::clone(&packager), writer.clone(), 1, clock);
     for batch in batches {
-        let packets = batch.iter().map(|&(class, ms)| {
-            let frame = frame(class, ms);
-            let packaged = packager.package(&frame, None).unwrap();
-            Packet { frame: Arc::new(frame), packaged }
-        });
-        outlet.deliver(clock::now(), &packets.collect::<Vec<_>>());
+        outlet.deliver(clock::now(), &packets(&*packager, batch), &mut Workbench::default());
     }
+    received(writer, client).await.into_iter().map(|header| header.timestamp).collect()
+}
+
+/// The headers of all messages. All bodies are whole.
+async fn received(writer: SocketWriter, mut client: TcpStream) -> Vec<MessageHeader> {
     let read = async {
         let mut wire = Vec::new();
         client.read_to_end(&mut wire).await.map(|_| wire)
@@ -57,12 +71,44 @@ async fn seen(clock: PlayClock, batches: &[&[(FrameClass, i64)]]) -> Vec<u32> {
     let (mut reader, mut input) = (ChunkReader::new(ChunkLimits::default()), Input::default());
     reader.set_chunk_size(CHUNK).unwrap();
     input.push(wire.unwrap().into());
-    let mut stamps = Vec::new();
+    let mut headers = Vec::new();
     while let Some(message) = reader.next_message(&mut input).unwrap() {
         assert_eq!(message.body.get(5..), Some(&frame(Inter, 0).payload[..]));
-        stamps.push(message.header.timestamp);
+        headers.push(message.header);
     }
-    stamps
+    headers
+}
+
+#[tokio::test]
+async fn players_who_share_a_batch_each_get_their_own_heads() {
+    let packager: Arc<dyn Packager> = Arc::new(RtmpPackager::new(CHUNK, None));
+    // Where each began; the last one so long ago that its time stamps are extended.
+    let began = [0, 1000, 2000, 1 << 24, -(1 << 24)];
+    let mut players = Vec::new();
+    for (message_stream, &base) in (1..).zip(&began) {
+        let (writer, client) = socket().await;
+        let mut outlet =
+            RtmpOutlet::new(Arc::clone(&packager), writer.clone(), message_stream, PlayClock::Own);
+        outlet.deliver(clock::now(), &packets(&*packager, &[(Keyframe, base)]), &mut Workbench::default());
+        players.push((outlet, writer, client));
+    }
+    let start = (1 << 24) + 40;
+    for round in 0..20 {
+        let ms = start + 40 * round;
+        let (batch, mut bench) =
+            (packets(&*packager, &[(Inter, ms), (Inter, ms + 20)]), Workbench::default());
+        for (outlet, ..) in &mut players {
+            outlet.deliver(clock::now(), &batch, &mut bench);
+        }
+    }
+    for ((message_stream, base), (outlet, writer, client)) in (1..).zip(began).zip(players) {
+        drop(outlet);
+        let headers = received(writer, client).await;
+        assert!(headers.iter().all(|header| header.message_stream == message_stream));
+        let stamps: Vec<u32> = headers.iter().map(|header| header.timestamp).collect();
+        let expected = (0..40).map(|count| wire_timestamp(start + 20 * count - base));
+        assert_eq!(stamps, [0].into_iter().chain(expected).collect::<Vec<_>>(), "{base}");
+    }
 }
 
 #[tokio::test]
