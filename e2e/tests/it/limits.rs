@@ -31,6 +31,7 @@ fn one_address_connects_at_a_rate_and_others_do_not_notice() -> Result<()> {
         Client::connect(server.rtmp(), "live").context("a client on the loopback")?;
     }
     let told = server.events().wait_for("connection_refused", SOON, |_| true)?;
+    super::usage_events::check_kind(&told)?;
     ensure!(told.data("reason") == Some("max_connection_rate_per_address"), "{told:?}");
     ensure!(told.data("client_ip") == Some("203.0.113.7") && told.number("times") == Some(1), "{told:?}");
     server.stop().map(drop)

@@ -24,7 +24,6 @@ fn the_configuration_to_begin_with_is_valid() -> Result<()> {
 
 /// Needs systemd's own tool; where it is not installed there is nothing to check with.
 #[test]
-#[expect(clippy::print_stderr, reason = "the test runner keeps it")]
 fn the_unit_is_valid_and_lets_out_little() -> Result<()> {
     if Program::new("systemd-analyze").args(["--version"]).run(SOON).is_err() {
         eprintln!("systemd-analyze is not installed: the unit was not checked");
