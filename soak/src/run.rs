@@ -128,6 +128,7 @@ impl Course {
         }
         came.figures = load.figures();
         came.figures["memory"] = memory;
+        came.figures["load_late_ms"] = watch.latest_ms.into();
         let mut phases = Phases::default();
         if load.end(LEAVING).await > 0 {
             self.findings.fault(Check::Stays, "some of the load did not end");

@@ -45,6 +45,8 @@ pub(crate) struct Watch {
     began: Mono,
     resident: Vec<(Duration, u64)>,
     last: Last,
+    /// By how many milliseconds the load was late at most.
+    pub(crate) latest_ms: u64,
 }
 
 /// Counts at the last line.
@@ -77,7 +79,15 @@ impl Watch {
             "late ms",
             "faults"
         );
-        Self { pid, control, samples, began: clock::now(), resident: Vec::new(), last: Last::default() }
+        Self {
+            pid,
+            control,
+            samples,
+            began: clock::now(),
+            resident: Vec::new(),
+            last: Last::default(),
+            latest_ms: 0,
+        }
     }
 
     /// Looks at its memory.
@@ -114,6 +124,7 @@ impl Watch {
         let load = rate(now.own_ticks, self.last.own_ticks);
         let join = counts.join_ms.swap(0, Ordering::Relaxed);
         let late = counts.late_ms.swap(0, Ordering::Relaxed);
+        self.latest_ms = self.latest_ms.max(late);
         let (resident, descriptors) = (resident_kib(self.pid)?, descriptors(self.pid)?);
         let (faults, seconds) = (board.findings.faults(), at.as_secs());
         println!(

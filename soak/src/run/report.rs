@@ -9,6 +9,9 @@ use std::process::ExitCode;
 /// Nothing is wrong, but it was stopped before its goal.
 const STOPPED: u8 = 3;
 
+/// A machine with room for the load is not late by more.
+const LATE_MS: u64 = 250;
+
 pub(super) fn begin(series: &Series, plan: &Plan, folder: &Path) {
     let Plan { publishers, viewers, .. } = plan;
     let (goal, done, left) = (series.goal.as_secs(), series.done.as_secs(), series.left().as_secs());
@@ -38,6 +41,12 @@ pub(super) fn end(series: &Series, segment: &Segment) -> ExitCode {
         let took: Vec<String> =
             took.iter().map(|(phase, ms)| format!("{} {ms} ms", phase.replace('_', " "))).collect();
         println!("At the end: {}.", took.join(", "));
+    }
+    let late = segment.figures["load_late_ms"].as_u64().unwrap_or_default();
+    if late > LATE_MS {
+        println!(
+            "The load itself was late by up to {late} ms: where the machine is starved, answers come late from everybody."
+        );
     }
     println!();
     table(series, segment);
