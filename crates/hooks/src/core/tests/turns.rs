@@ -215,3 +215,17 @@ fn a_reload_that_gives_more_room_serves_the_questions_that_wait() {
     core.replace_hooks(at(1), vec![(spec(2), ())]);
     assert_eq!(calls(&mut core)[0].event.stamp().seq, 2);
 }
+
+#[test]
+fn a_hook_that_may_start_earlier_than_it_was_to_be_looked_at_is_looked_at_earlier() {
+    let limited = |rate| HookSpec { rate: Some(rate), ..hook("a", Mode::Notify) };
+    let mut core = core(vec![limited(1)]);
+    for seq in 1..=5 {
+        core.notify(at(0), &event(NOTICE, seq, &format!("k{seq}")));
+    }
+    outputs(&mut core);
+    core.replace_hooks(at(1), vec![(limited(2), ())]);
+    assert_eq!(calls(&mut core).len(), 2);
+    core.tick(at(501));
+    assert_eq!(calls(&mut core).len(), 1, "not only when the former rate would have let it");
+}
