@@ -1,5 +1,7 @@
 //! No descriptor is left: neither for a client, nor for a program's pipes, nor for a webhook's socket.
 
+#![expect(clippy::disallowed_methods, reason = "how long it took is what is asked here, within wide limits")]
+
 use super::{allowed, answer, calls_of, told};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
