@@ -1,7 +1,7 @@
-//! The helper's side: a process with one thread and a small heap, whose only work is to fork, to reap and to end.
+//! The helper's side: a process with one thread and a small heap, whose only work is to start, to reap and to end.
 //!
 //! It owns every process below it. [`setup`] makes the process such a helper, [`table`] knows the unfinished
-//! programs, [`start`] forks one, [`sweep`] ends what must not live on, [`descendants`] finds it.
+//! programs, [`start`] starts one, [`sweep`] ends what must not live on, [`descendants`] finds it.
 
 mod descendants;
 mod setup;

@@ -1,7 +1,7 @@
 //! Starts, supervises and ends the programs of the user, through a small helper process.
 //!
 //! The server never forks: each GiB that it has touched would cost 40 to 50 ms in which a thread stands
-//! still. A helper, started before the heap grows, forks for it ([`run_helper_if_asked`], [`Launcher`]).
+//! still. A helper, started before the heap grows, starts programs for it ([`run_helper_if_asked`], [`Launcher`]).
 //!
 //! # Contract
 //! - A program starts in its own process group, with its pipes or the null device as descriptors 0, 1 and 2 and no other, the environment
