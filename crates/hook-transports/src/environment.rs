@@ -67,7 +67,8 @@ pub(crate) fn lasting(server: &Env, inherit: Inherit, kept_back: &[String], entr
     };
     let mut env = server.clone();
     env.retain(|name| {
-        let is_kept = name.as_bytes().starts_with(OWN_PREFIX) || kept_back.iter().any(|kept| name == kept.as_str());
+        let is_kept =
+            name.as_bytes().starts_with(OWN_PREFIX) || kept_back.iter().any(|kept| name == kept.as_str());
         (inherit == Inherit::Server && !is_kept) || named(name)
     });
     for entry in entries {

@@ -6,10 +6,10 @@ use jackfield_events::EventType::{AuthorizeConnection, AuthorizePlay, AuthorizeP
 use jackfield_events::{Decision, Event, Masker, OnError, Protocol};
 use jackfield_gate::{Refusal, RefusalKind};
 use jackfield_hub::Takeover;
+use jackfield_runtime::clock;
 use jackfield_sessions::{Connection, ConnectionLimits, Connections, Peer};
 use std::num::NonZeroU32;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A gate whose hook knows one secret, and five denials a minute are free.
 fn guarded() -> Kit {
@@ -31,9 +31,9 @@ fn from(address: &str) -> Connection {
 
 /// What became of a publish, and after how many seconds.
 async fn publish(kit: &Kit, who: &Connection, key: &str) -> (Result<(), Refusal>, u64) {
-    let begun = Instant::now();
+    let begun = clock::now();
     let answer = kit.gate.publish(who, publish_ask(key)).await.map(drop);
-    (answer, begun.elapsed().as_secs())
+    (answer, (clock::now() - begun).as_secs())
 }
 
 async fn deny_often(kit: &Kit, who: &Connection) {
@@ -146,14 +146,14 @@ async fn every_question_counts_and_every_wish_waits() {
     kit.gate.connection(&client, connect_ask()).await.unwrap_err();
     publish(&kit, &client, "show").await.0.unwrap_err();
     assert_eq!(field(&kit.told("auth_failed").unwrap(), "question"), "resolve_publish");
-    let begun = Instant::now();
+    let begun = clock::now();
     kit.gate.connection(&client, connect_ask()).await.unwrap_err();
-    assert_eq!(begun.elapsed().as_secs(), 1);
+    assert_eq!((clock::now() - begun).as_secs(), 1);
     assert_eq!(publish(&kit, &client, "show").await.1, 2);
     // Nobody is asked about playing, so there is nothing to guess.
-    let begun = Instant::now();
+    let begun = clock::now();
     kit.gate.resolve_play(&client, play_ask("show")).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), 0);
+    assert_eq!((clock::now() - begun).as_secs(), 0);
 }
 
 #[tokio::test(start_paused = true)]
