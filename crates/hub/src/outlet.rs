@@ -1,7 +1,7 @@
 //! What a service brings so that a viewer can be served: a format and a sink.
 
 use jackfield_events::EndReason;
-use jackfield_media::{Frame, Mono, Track};
+use jackfield_media::{Frame, MediaTime, Mono, Track};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -102,6 +102,10 @@ impl fmt::Debug for Workbench {
 pub trait Outlet: Send {
     /// The format that it wants.
     fn packager(&self) -> &Arc<dyn Packager>;
+
+    /// The earliest time of all media that it is about to be given at once; called before a batch that begins with
+    /// configurations. The first of these batches may be only the beginning of it.
+    fn begin(&mut self, _earliest: MediaTime) {}
 
     /// Takes packets in the order of the stream. The first batch begins with metadata and codec
     /// configurations, if there are any; so does each batch after a gap. `bench` is shared by all outlets of the format

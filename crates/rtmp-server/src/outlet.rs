@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flat::Flat;
 use jackfield_events::EndReason;
 use jackfield_hub::{Backlog, Outlet, Packager, Packet, Workbench};
-use jackfield_media::{Frame, FrameClass, Mono};
+use jackfield_media::{Frame, FrameClass, MediaTime, Mono};
 use jackfield_net::writer::{self, Class, Piece, SocketWriter};
 use jackfield_rtmp::{Head, wire_timestamp};
 use smallvec::SmallVec;
@@ -88,6 +88,12 @@ fn is_media(frame: &Frame) -> bool {
 impl Outlet for RtmpOutlet {
     fn packager(&self) -> &Arc<dyn Packager> {
         &self.packager
+    }
+
+    fn begin(&mut self, earliest: MediaTime) {
+        if let Base::Own(base_ms @ None) = &mut self.base {
+            *base_ms = Some(earliest.as_ms());
+        }
     }
 
     fn deliver(&mut self, now: Mono, batch: &[Packet], bench: &mut Workbench) -> Backlog {

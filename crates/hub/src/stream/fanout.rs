@@ -122,8 +122,7 @@ impl Fanout {
         let Joining { id, session, outlet, wishes } = joining;
         let format = self.formats.of(outlet.packager());
         let mut viewer = Viewer::new(id, format, session, outlet, wishes, self.window.join_at());
-        let mut batches = Vec::new();
-        match self.serve(now, epoch, &mut viewer, &mut batches) {
+        match self.welcome(now, epoch, &mut viewer) {
             Ok(()) => {
                 self.over_since = earliest(self.over_since, viewer.over_since());
                 self.viewers.push(viewer);
@@ -133,12 +132,27 @@ impl Fanout {
         }
     }
 
+    /// Gives a new viewer what is cached: the first picture at once, since it waits for that, and then the others, which take
+    /// half a millisecond if nobody had them packaged yet.
+    fn welcome(&mut self, now: Mono, epoch: Option<Epoch>, viewer: &mut Viewer) -> Result<(), Leave> {
+        let opening = match self.has_pictures(now) {
+            Kept::Yes => self.window.opening(self.window.join_at()),
+            Kept::No => None,
+        };
+        for end in opening.into_iter().chain([self.window.end()]) {
+            self.serve(now, epoch, viewer, end, &mut Vec::new())?;
+        }
+        viewer.joined();
+        Ok(())
+    }
+
     /// Gives every viewer what it has not got yet. Returns those that must go.
     pub(super) async fn flush(&mut self, epoch: Option<Epoch>) -> Vec<(Viewer, Leave)> {
         self.due = None;
         if !self.window.has_news() {
             return Vec::new();
         }
+        let end = self.window.end();
         let mut batches = Vec::new();
         let mut leaving = Vec::new();
         let mut turn_began = clock::now();
@@ -147,7 +161,7 @@ impl Fanout {
         let mut over_since = None;
         let mut viewers = std::mem::take(&mut self.viewers);
         while let Some(viewer) = viewers.get_mut(index) {
-            match self.serve(now, epoch, viewer, &mut batches) {
+            match self.serve(now, epoch, viewer, end, &mut batches) {
                 Ok(()) => {
                     over_since = earliest(over_since, viewer.over_since());
                     index += 1;
@@ -174,9 +188,10 @@ impl Fanout {
         now: Mono,
         epoch: Option<Epoch>,
         viewer: &mut Viewer,
+        end: u64,
         batches: &mut Vec<Batch>,
     ) -> Result<(), Leave> {
-        let view = View { window: &self.window, pictures: self.has_pictures(now), config: &self.config };
+        let view = View { window: &self.window, end, pictures: self.has_pictures(now), config: &self.config };
         // Without an epoch there is no publisher, and nothing new.
         let (Some(plan), Some(epoch)) = (viewer.plan(now, &view)?, epoch) else {
             return Ok(());
@@ -202,10 +217,14 @@ impl Fanout {
             packets.extend(self.window.preamble(plan.from).filter_map(|config| config.packet(format)));
         }
         let mut media = Kept::No;
+        let earliest = match plan.head {
+            Head::With => self.window.earliest(&plan),
+            Head::Without => None,
+        };
         let entered = plan.entered.into_iter();
         let mut awaited: Vec<TrackId> =
             entered.flat_map(|entered| self.window.awaited(entered, plan.from)).collect();
-        for (number, shipment) in self.window.from(plan.from) {
+        for (number, shipment) in self.window.numbered(plan.from..plan.end) {
             if !plan.takes(number, &shipment.frame) || is_early(&mut awaited, &shipment.frame) {
                 continue;
             }
@@ -218,7 +237,7 @@ impl Fanout {
             }
         }
         let bytes = packets.iter().map(|packet| packet.packaged.bytes()).sum();
-        Batch { plan, packets, bytes, media, bench: Workbench::default() }
+        Batch { plan, packets, bytes, media, earliest, bench: Workbench::default() }
     }
 
     /// Takes a viewer out.

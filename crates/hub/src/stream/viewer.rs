@@ -7,7 +7,7 @@ use crate::config::HubConfig;
 use crate::outlet::{Backlog, Outlet, Packet, Workbench};
 use crate::subscriber::{ViewerId, Wishes};
 use jackfield_events::EndReason;
-use jackfield_media::{Epoch, Frame, FrameClass, Mono, TrackKind};
+use jackfield_media::{Epoch, Frame, FrameClass, MediaTime, Mono, TrackKind};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) format: FormatId,
     /// Number of the first frame.
     pub(super) from: u64,
+    /// Number of the first frame after it.
+    pub(super) end: u64,
     /// Number of the first picture; all are left out before.
     pub(super) video_from: u64,
     /// The frame with which pictures began, as long as there is a video track that begins after it: each begins with
@@ -64,6 +66,8 @@ pub(super) struct Batch {
     pub(super) packets: Vec<Packet>,
     pub(super) bytes: usize,
     pub(super) media: Kept,
+    /// The earliest media from here on, of a batch with a head.
+    pub(super) earliest: Option<MediaTime>,
     pub(super) bench: Workbench,
 }
 
@@ -110,6 +114,8 @@ impl Leave {
 /// What a viewer must know of its stream.
 pub(super) struct View<'a> {
     pub(super) window: &'a Window,
+    /// Number of the first frame that it is not to be given yet.
+    pub(super) end: u64,
     /// Whether the stream has pictures, so that a viewer starts with a key frame.
     pub(super) pictures: Kept,
     pub(super) config: &'a HubConfig,
@@ -129,6 +135,8 @@ pub(super) struct Viewer {
     over_since: Option<Mono>,
     /// What the burst at the start may fill beyond the queue until it has drained.
     allowance: usize,
+    /// Whether it is given what is cached.
+    is_joining: bool,
 }
 
 impl Viewer {
@@ -152,7 +160,13 @@ impl Viewer {
             entered: None,
             over_since: None,
             allowance: 0,
+            is_joining: true,
         }
+    }
+
+    /// It has been given what was cached.
+    pub(super) fn joined(&mut self) {
+        self.is_joining = false;
     }
 
     /// Starts anew with what another publisher sends.
@@ -166,9 +180,9 @@ impl Viewer {
         self.over_since
     }
 
-    /// What it gets of the frames up to the end of the window, if anything. They count as handled then.
+    /// What it gets of the frames up to the end of the view, if anything. They count as handled then.
     pub(super) fn plan(&mut self, now: Mono, view: &View<'_>) -> Result<Option<Plan>, Leave> {
-        let fresh = self.cursor..view.window.end();
+        let fresh = self.cursor..view.end;
         self.cursor = fresh.end;
         if fresh.is_empty() {
             return Ok(None);
@@ -219,6 +233,7 @@ impl Viewer {
         Some(Plan {
             format: self.format.id,
             from,
+            end: fresh.end,
             video_from: entry.unwrap_or(u64::MAX),
             entered: self.entered,
             audio: self.kept(TrackKind::Audio),
@@ -238,14 +253,22 @@ impl Viewer {
         if batch.packets.is_empty() {
             return Ok(());
         }
+        match batch.plan.head {
+            Head::With => self.allowance = batch.bytes,
+            Head::Without if self.is_joining => self.allowance = self.allowance.saturating_add(batch.bytes),
+            Head::Without => {}
+        }
+        let outlet = &mut self.outlet;
+        let backlog = guarded(|| {
+            if let Some(earliest) = batch.earliest {
+                outlet.begin(earliest);
+            }
+            outlet.deliver(now, &batch.packets, &mut batch.bench)
+        })?;
+        // After it: a player need not wait until this is told.
         if batch.media == Kept::Yes {
             self.session.media(now, epoch);
         }
-        if batch.plan.head == Head::With {
-            self.allowance = batch.bytes;
-        }
-        let outlet = &mut self.outlet;
-        let backlog = guarded(|| outlet.deliver(now, &batch.packets, &mut batch.bench))?;
         self.judge(now, backlog, config)
     }
 

@@ -2,9 +2,10 @@
 //! yet, and the configurations that every viewer needs first.
 
 use super::formats::{Format, FormatId, FormatMark};
+use super::viewer::Plan;
 use crate::config::HubConfig;
 use crate::outlet::{Packaged, Packet};
-use jackfield_media::{Codec, Frame, FrameClass, Part, Track, TrackId, TrackKind};
+use jackfield_media::{Codec, Frame, FrameClass, MediaTime, Part, Track, TrackId, TrackKind};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -240,6 +241,14 @@ impl Window {
             .map(|track| track.track)
     }
 
+    /// The end of the message with which a viewer may start at the earliest.
+    pub(super) fn opening(&self, from: u64) -> Option<u64> {
+        let entry = self.entry_point(from)?;
+        let after = self.index(entry) + 1;
+        let rest = self.shipments.iter().skip(after).take_while(|shipment| shipment.part() == Part::Rest);
+        Some(entry + 1 + rest.count() as u64)
+    }
+
     /// The first frame of media from here on, or the one that has its message.
     pub(super) fn first_media(&self, from: u64) -> Option<u64> {
         self.position(from, is_media)
@@ -259,12 +268,23 @@ impl Window {
         self.shipments.iter().take(end).skip(skip).map(|shipment| &*shipment.frame)
     }
 
-    /// Everything from this number on, with the numbers.
-    pub(super) fn from(&mut self, from: u64) -> impl Iterator<Item = (u64, &mut Shipment)> {
-        let skip = self.index(from);
+    /// The earliest time of all media that a viewer of this plan gets at once.
+    pub(super) fn earliest(&self, plan: &Plan) -> Option<MediaTime> {
+        let skip = self.index(plan.from);
+        let frames = (plan.from..).zip(self.shipments.iter().skip(skip).map(|shipment| &*shipment.frame));
+        frames
+            .filter(|(number, frame)| is_media(frame) && plan.takes(*number, frame))
+            .map(|(_, frame)| frame.dts)
+            .min_by_key(|time| time.as_ms())
+    }
+
+    /// These frames, with their numbers.
+    pub(super) fn numbered(&mut self, range: Range<u64>) -> impl Iterator<Item = (u64, &mut Shipment)> {
+        let (skip, end) = (self.index(range.start), self.index(range.end));
         let first = self.first;
         self.shipments
             .iter_mut()
+            .take(end)
             .enumerate()
             .skip(skip)
             .map(move |(n, shipment)| (first + n as u64, shipment))

@@ -35,7 +35,7 @@ async fn a_frame_is_packaged_once_for_each_format() {
     // A late joiner costs nothing but what was not packaged yet: nothing.
     let late = Viewer::default();
     subscribers.push(kit.play(&key(), &late).await);
-    assert_eq!(late.batches().len(), 1);
+    assert_eq!(late.batches().len(), 2);
     assert_eq!(kit.packager.calls.load(Ordering::Relaxed), expect);
 }
 

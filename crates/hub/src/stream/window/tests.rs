@@ -88,7 +88,9 @@ fn viewers_that_come_with_ever_other_formats_leave_nothing_behind() {
     for _ in 0..50 {
         packagers.push(Arc::new(Tagging(Arc::clone(&tag))));
         let format = formats.of(packagers.last().unwrap());
-        window.from(0).for_each(|(_, shipment)| assert!(shipment.packet(&format).is_some()));
+        window
+            .numbered(0..window.end())
+            .for_each(|(_, shipment)| assert!(shipment.packet(&format).is_some()));
     }
     drop(packagers);
     // What is packaged for formats that are remembered, and for the last.
