@@ -219,7 +219,7 @@ impl Fanout {
         let mut media = Kept::No;
         let earliest = match plan.head {
             Head::With => self.window.earliest(&plan),
-            Head::Without => None,
+            Head::Given | Head::Without => None,
         };
         let entered = plan.entered.into_iter();
         let mut awaited: Vec<TrackId> =

@@ -41,6 +41,9 @@ pub(super) enum Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
     With,
+    /// No, they were in the batch before, the newest ones: older ones among the cached frames are left out.
+    Given,
+    /// No, they are among the frames.
     Without,
 }
 
@@ -205,6 +208,7 @@ impl Viewer {
     fn take(&mut self, view: &View<'_>, fresh: Range<u64>) -> Option<Plan> {
         let wants_video = self.wishes.wants(TrackKind::Video);
         let (from, head) = match self.flow {
+            Flow::Flowing(_) if self.is_joining => (fresh.start, Head::Given),
             Flow::Flowing(_) => (fresh.start, Head::Without),
             Flow::Waiting(why) => {
                 let start = match (view.pictures, wants_video) {
@@ -255,7 +259,7 @@ impl Viewer {
         }
         match batch.plan.head {
             Head::With => self.allowance = batch.bytes,
-            Head::Without if self.is_joining => self.allowance = self.allowance.saturating_add(batch.bytes),
+            Head::Given => self.allowance = self.allowance.saturating_add(batch.bytes),
             Head::Without => {}
         }
         let outlet = &mut self.outlet;

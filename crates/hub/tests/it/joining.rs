@@ -177,7 +177,7 @@ async fn a_changed_configuration_ends_the_cached_group_and_a_repeated_one_does_n
     send(&publisher, vec![keyframe(0), config(TrackKind::Video, 30, b"avc"), picture(40)]).await;
     let viewer = Viewer::default();
     let _subscriber = kit.play(&key(), &viewer).await;
-    assert_eq!(viewer.take(), ["Dc0 Vc0 Ac0 V0 v40"]);
+    assert_eq!(viewer.take(), ["Dc0 Vc0 Ac0 V0", "v40"]);
     send(&publisher, vec![config(TrackKind::Video, 80, b"changed")]).await;
     clock::sleep(Duration::from_millis(40)).await;
     let late = Viewer::default();
