@@ -43,7 +43,8 @@ pub(crate) fn run(wishes: &Wishes) -> Result<ExitCode> {
     let Plan { publishers, viewers, .. } = Plan::new(wishes, wishes.length.0);
     let series = ledger.series(begin, fresh, (publishers, viewers))?;
     let plan = Plan::new(wishes, series.left());
-    let folder = wishes.folder.join(&name);
+    // The server runs in it, and reads its configuration by this path.
+    let folder = wishes.folder.canonicalize().context("the folder of results")?.join(&name);
     std::fs::create_dir_all(&folder).context("the folder of this segment")?;
     report::begin(&series, &plan, &folder);
 
