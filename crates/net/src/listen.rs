@@ -245,7 +245,7 @@ mod tests {
         let mut client = std::net::TcpStream::connect(listener.local_addr()).unwrap();
         let accepted = listener.accept().await.stream;
         assert!(!has_unread(&accepted));
-        std::io::Write::write_all(&mut client, b"x").unwrap();
+        io::Write::write_all(&mut client, b"x").unwrap();
         assert!(has_unread(&accepted));
         accepted.readable().await.unwrap();
         accepted.try_read(&mut [0; 8]).unwrap();
