@@ -197,20 +197,55 @@ pub(crate) struct StillWanted;
 mod tests {
     use super::*;
     use jackfield_media::{FrameClass, MediaTime, TrackId, TrackKind};
+    use std::future::Future;
+    use std::task::{Context, Waker};
 
-    #[test]
-    fn frames_without_a_byte_are_charged_too() {
-        let frame = Frame {
+    fn frame(payload: usize) -> Frame {
+        Frame {
             track: TrackId::AUDIO,
             kind: TrackKind::Audio,
             class: FrameClass::Signal,
             dts: MediaTime::from_ms(0),
             pts: MediaTime::from_ms(0),
             offset_nanos: 0,
-            payload: bytes::Bytes::new(),
+            payload: vec![0; payload].into(),
             origin: None,
-        };
-        let frames = FromPublisher::Frames(Epoch(1), vec![frame; 1000]);
+        }
+    }
+
+    fn batch(payload: usize) -> FromPublisher {
+        FromPublisher::Frames(Epoch(1), vec![frame(payload)])
+    }
+
+    #[test]
+    fn frames_without_a_byte_are_charged_too() {
+        let frames = FromPublisher::Frames(Epoch(1), vec![frame(0); 1000]);
         assert!(frames.bytes() >= 1000 * size_of::<Frame>());
+    }
+
+    /// Whether it goes in at once.
+    fn fits(inbox: &Inbox, payload: usize) -> bool {
+        let mut waiting = pin!(inbox.media(batch(payload)));
+        waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_bound_goes_in_when_nothing_else_waits() {
+        let inbox = Inbox::default();
+        assert!(fits(&inbox, MEDIA_BYTES + 1));
+        assert!(!fits(&inbox, 1), "there was room beside it");
+        inbox.take(&mut Work::default());
+        assert!(fits(&inbox, 1));
+        assert!(!fits(&inbox, MEDIA_BYTES), "there was room for more than the bound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_inbox_takes_nothing_gives_back_what_it_had_and_wakes_who_waits() {
+        let inbox = Inbox::default();
+        assert!(fits(&inbox, MEDIA_BYTES + 1));
+        let closing = async { tokio::join!(inbox.media(batch(1)), async { inbox.close().media.len() }) };
+        let soon = tokio::time::timeout(std::time::Duration::from_secs(1), closing).await;
+        assert_eq!(soon, Ok((Err(Closed), 1)));
+        assert_eq!(inbox.finish(Epoch(1), EndReason::Unpublish), Err(Closed));
     }
 }

@@ -211,3 +211,20 @@ impl Drop for WaitingPlayer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_remembered_as_long_as_a_player_waits_for_it() {
+        let (registry, key) = (Registry::default(), StreamKey::parse("show").unwrap());
+        let remembered = || registry.tables().waiting.len();
+        let first = WaitingPlayer::new(&registry, &key);
+        let second = WaitingPlayer::new(&registry, &key);
+        drop(first);
+        assert_eq!(remembered(), 1);
+        drop(second);
+        assert_eq!(remembered(), 0);
+    }
+}

@@ -203,3 +203,23 @@ impl Status {
 fn micros(now: Mono) -> u64 {
     u64::try_from(now.since_origin().as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_unwatched_since_its_last_viewer_left() {
+        let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+        let status = Status::default();
+        status.watch_ends(at(3));
+        assert_eq!(status.unwatched_for(at(5)), Duration::from_secs(2));
+        status.set_viewers(at(5), 2);
+        status.set_viewers(at(6), 1);
+        assert_eq!(status.unwatched_for(at(9)), Duration::ZERO);
+        status.set_viewers(at(10), 0);
+        // To have none still is not to lose one.
+        status.set_viewers(at(11), 0);
+        assert_eq!(status.unwatched_for(at(13)), Duration::from_secs(3));
+    }
+}

@@ -95,6 +95,10 @@ impl KeyFrames {
             && now_ms.saturating_sub(self.newest_ms) <= NO_KEY_FRAMES_MS
     }
 
+    fn begins_with(&self, frame: &Frame) -> bool {
+        frame.track == self.track && frame.kind == TrackKind::Video && frame.is_keyframe()
+    }
+
     /// Whether a viewer that entered with frame `entered` had one before `from`. Of two that came since the last
     /// fan-out the first is not known: the track begins a little later then.
     fn began(&self, entered: u64, from: u64) -> bool {
@@ -238,6 +242,8 @@ impl Window {
         several
             .filter(move |track| track.goes_on(now_ms))
             .filter(move |track| !track.began(entered, from))
+            // What is cached is given in two batches, so a track may have begun with a key frame that is not its newest.
+            .filter(move |track| !self.frames(entered..from).any(|frame| track.begins_with(frame)))
             .map(|track| track.track)
     }
 

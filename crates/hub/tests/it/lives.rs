@@ -352,3 +352,16 @@ async fn streams_are_listed_as_they_are() {
     assert_eq!((counters.frames, counters.bytes, counters.time_repairs), (2, 110, 1));
     assert!(matches!(stream.presence, Presence::Live { silent_for } if silent_for < seconds(1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_up_as_long_as_it_has_its_publisher() {
+    let kit = Kit::new(HubConfig { resume: seconds(10), wait: seconds(7), ..HubConfig::default() });
+    assert_eq!(kit.hub.config().wait, seconds(7));
+    let publisher = kit.publish(&key()).await;
+    clock::sleep(seconds(3)).await;
+    assert_eq!(kit.hub.streams()[0].uptime, seconds(3));
+    publisher.finish(EndReason::Unpublish).await;
+    clock::sleep(seconds(3)).await;
+    let [stream] = kit.hub.streams().try_into().unwrap();
+    assert_eq!((stream.presence, stream.uptime), (Presence::Resumable, Duration::ZERO));
+}

@@ -130,6 +130,17 @@ async fn a_message_of_several_tracks_is_entered_at_its_first_frame_and_sent_once
     assert_eq!(joined(&kit).await, ["V40/1", "v80/1"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_track_that_begins_with_the_first_picture_goes_on_with_what_follows_it() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = kit.publish(&key()).await;
+    send(&publisher, in_one_message(vec![keyframe(0), of_track(1, keyframe(0))])).await;
+    let alone =
+        vec![picture(40), of_track(1, picture(40)), of_track(1, keyframe(80)), of_track(1, picture(90))];
+    send(&publisher, alone).await;
+    assert_eq!(joined(&kit).await, ["V0", "v40 v40/1 V80/1 v90/1"]);
+}
+
 /// Tells what it is given to package.
 #[derive(Default)]
 struct Asked(Mutex<Vec<String>>);
