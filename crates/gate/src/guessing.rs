@@ -2,8 +2,8 @@
 //!
 //! Each denial that a hook answered counts against the client's address, and leaks away after a while. From the limit on,
 //! the next question about that address waits 1 s, then 2 s, 4 s and so on, and questions wait one after the other, so that
-//! a thousand connections guess no faster than one. What would have to wait longer than the longest delay is refused
-//! without being asked.
+//! a thousand connections guess no faster than one; what they ask before the first denial is known has few
+//! [places](crate::places). What would have to wait longer than the longest delay is refused without being asked.
 //!
 //! Guesses that come from many addresses count against what they have in common, the key without its last part: when
 //! that has had many denials, an address waits after its first. One without a denial of its own never waits, whatever
@@ -22,7 +22,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The shortest delay; each further denial doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// No question waits longer: clients give up after about as long.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// Denials beyond the limit that change the delay: with the fourth it is the longest.
 const STEPS: u32 = 4;
 /// How many times the denials of one address those of a prefix may be.

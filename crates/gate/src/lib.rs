@@ -47,8 +47,8 @@
 //! got through because a hook failed is marked with the hook's name in the questions that follow on the
 //! connection, and in the start fact (`failopen`).
 //!
-//! Clients whose questions are denied again and again wait before the next one is asked ([`Gate::slow_guessing`]); each
-//! denial is told by `auth_failed`.
+//! Clients whose questions are denied again and again wait before the next one is asked ([`Gate::slow_guessing`]), and none
+//! has more than so many under way; each denial is told by `auth_failed`.
 //!
 //! A question that no hook wants costs one atomic load. What it does not do: it opens no source, it
 //! writes to no socket, and it knows no protocol; a [`Refusal`] is said in the protocol's words by the
@@ -58,6 +58,7 @@ mod ask;
 mod caution;
 mod guessing;
 mod old_name;
+mod places;
 mod play;
 mod publish;
 mod refusal;
@@ -139,6 +140,7 @@ impl Gate {
         if !self.0.dispatch.wants(F::TYPE) {
             return Ok(None);
         }
+        let _place = self.take_place(about).await?;
         let event = self.0.bus.question(about.scope, &question(failopen.clone()));
         match self.0.dispatch.ask(event).await {
             Verdict::Allow { key, failopen: failed, tags: _ } => {

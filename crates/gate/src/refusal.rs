@@ -40,7 +40,7 @@ impl Refusal {
         Self {
             kind: RefusalKind::Denied,
             public: DEFAULT_PUBLIC.into(),
-            detail: "not asked: its address was denied too often".into(),
+            detail: "not asked: its address was denied too often, or asks too much at once".into(),
         }
     }
 

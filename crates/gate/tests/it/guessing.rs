@@ -6,7 +6,7 @@ use jackfield_events::EventType::{AuthorizeConnection, AuthorizePlay, AuthorizeP
 use jackfield_events::{Decision, Event, Masker, OnError, Protocol};
 use jackfield_gate::{Refusal, RefusalKind};
 use jackfield_hub::Takeover;
-use jackfield_runtime::clock;
+use jackfield_runtime::{Joining, Tasks, clock};
 use jackfield_sessions::{Connection, ConnectionLimits, Connections, Peer};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -162,4 +162,58 @@ async fn it_can_be_turned_off() {
     kit.gate.slow_guessing(None);
     deny_often(&kit, &client).await;
     assert_eq!(publish(&kit, &client, "guess").await.1, 0);
+}
+
+/// A hook that takes a second for each answer and knows the one secret, and a client that guesses from many connections.
+fn beleaguered(connections: usize) -> (Kit, Vec<Joining<Result<(), Refusal>>>, Tasks) {
+    let second = Duration::from_secs(1);
+    let kit = Kit::slow(Takeover::Stale, &[AuthorizePublish], None, second, only_the_secret);
+    kit.gate.slow_guessing(NonZeroU32::new(5));
+    let tasks = Tasks::new();
+    let guess = |number| {
+        let (gate, guesser) = (kit.gate.clone(), from("203.0.113.7"));
+        tasks.spawn("guess", async move {
+            gate.publish(&guesser, publish_ask(&format!("guess{number}"))).await.map(drop)
+        })
+    };
+    let guesses = (0..connections).map(guess).collect();
+    (kit, guesses, tasks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_guesses_at_once_are_not_asked_before_the_first_is_denied() {
+    let (kit, guesses, _tasks) = beleaguered(1000);
+    clock::sleep(Duration::from_millis(500)).await;
+    let at_once = kit.asked().len();
+    assert_eq!(at_once, 32);
+    for guess in guesses {
+        assert_eq!(guess.join().await.unwrap().unwrap_err().kind, RefusalKind::Denied);
+    }
+    // Those that waited for a place stood behind the denials then.
+    assert!(kit.asked().len() < at_once + 10, "{}", kit.asked().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_much_at_once_does_not_hold_up_others() {
+    let (kit, _guesses, _tasks) = beleaguered(1000);
+    clock::sleep(Duration::from_millis(500)).await;
+    assert_eq!(publish(&kit, &from("203.0.113.8"), "s3cret").await, (Ok(()), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_behind_one_address_is_let_in_one_after_the_other() {
+    let second = Duration::from_secs(1);
+    let kit = Kit::slow(Takeover::Stale, &[AuthorizeConnection], None, second, |_| Some(Decision::Allow));
+    kit.gate.slow_guessing(NonZeroU32::new(5));
+    let tasks = Tasks::new();
+    let come = |_| {
+        let (gate, client) = (kit.gate.clone(), from("203.0.113.7"));
+        tasks.spawn("come", async move { gate.connection(&client, connect_ask()).await })
+    };
+    let crowd: Vec<_> = (0..100).map(come).collect();
+    let begun = clock::now();
+    for client in crowd {
+        assert_eq!(client.join().await, Some(Ok(())));
+    }
+    assert_eq!((clock::now() - begun).as_secs(), 4);
 }

@@ -9,7 +9,7 @@ use jackfield_gate::{ConnectionAsk, Gate, PlayAsk, PublishAsk};
 use jackfield_hooks::{Failure, HookSpec, Mode, Outcome, Retry};
 use jackfield_hub::{Hub, HubConfig, Takeover};
 use jackfield_media::{Mono, StreamKey};
-use jackfield_runtime::Tasks;
+use jackfield_runtime::{Tasks, clock};
 use jackfield_sessions::{Connection, ConnectionLimits, Connections, Peer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +19,8 @@ type Handler = Box<dyn Fn(&Event) -> Option<Decision> + Send + Sync>;
 /// A hook that answers what its closure says; `None` is a failure. It keeps what it was asked.
 struct Scripted {
     handler: Handler,
+    /// How long each answer takes.
+    takes: Duration,
     asked: Arc<Mutex<Vec<Arc<Event>>>>,
 }
 
@@ -28,12 +30,14 @@ impl Transport for Scripted {
         let failure =
             || Failure { outcome: Outcome::HandlerError, detail: "scripted".into(), retry: Retry::No };
         let result = (self.handler)(&call.event).map(answer).ok_or_else(failure);
-        Box::pin(std::future::ready(Reply {
-            result,
-            connect: Duration::ZERO,
-            handler: Duration::ZERO,
-            pid: None,
-        }))
+        let reply = Reply { result, connect: Duration::ZERO, handler: Duration::ZERO, pid: None };
+        let takes = self.takes;
+        Box::pin(async move {
+            if !takes.is_zero() {
+                clock::sleep(takes).await;
+            }
+            reply
+        })
     }
 
     fn drain(&self, _deadline: Mono) -> BoxFuture<'_, ()> {
@@ -77,6 +81,17 @@ impl Kit {
         on_error: Option<OnError>,
         handler: impl Fn(&Event) -> Option<Decision> + Send + Sync + 'static,
     ) -> Self {
+        Self::slow(takeover, on, on_error, Duration::ZERO, handler)
+    }
+
+    /// The same with a hook that takes its time for each answer, and any number of questions at once.
+    pub(crate) fn slow(
+        takeover: Takeover,
+        on: &[EventType],
+        on_error: Option<OnError>,
+        takes: Duration,
+        handler: impl Fn(&Event) -> Option<Decision> + Send + Sync + 'static,
+    ) -> Self {
         let (bus, tasks) = (Bus::new("n", Masker::default()), Tasks::new());
         let witness = Arc::new(Witness::default());
         let all: EventSet = EventType::ALL.iter().copied().collect();
@@ -85,7 +100,8 @@ impl Kit {
         let asked = Arc::default();
         let mut spec = HookSpec::new("auth", on.iter().copied().collect(), Mode::Decide);
         spec.on_error = on_error;
-        let scripted = Scripted { handler: Box::new(handler), asked: Arc::clone(&asked) };
+        spec.concurrency = 10_000;
+        let scripted = Scripted { handler: Box::new(handler), takes, asked: Arc::clone(&asked) };
         dispatch.set_hooks(vec![(spec, Arc::new(scripted))]);
         let (hub, minter) = Hub::new(HubConfig::default(), bus.clone(), tasks);
         let gate = Gate::new(dispatch, hub.clone(), minter, bus.clone(), takeover);
