@@ -66,10 +66,19 @@ impl Batch {
 
     /// Whether what is held has reached its bounds: the first group of pictures is complete, or it is too
     /// long or too large.
-    pub(crate) fn is_full(&self, limits: &HoldLimits) -> bool {
+    fn is_full(&self, limits: &HoldLimits) -> bool {
         let span = self.span.map_or(0, |(first, last)| last.saturating_sub(first));
         let span = Duration::from_millis(u64::try_from(span).unwrap_or_default());
         self.keyframes > 1 || self.bytes > limits.bytes || span > limits.span
+    }
+
+    /// Whether what a connection holds of all its publishers has reached the bounds of one: it may ask on many message streams.
+    pub(crate) fn are_full<'a>(batches: impl IntoIterator<Item = &'a Self>, limits: &HoldLimits) -> bool {
+        let mut bytes = 0;
+        batches.into_iter().any(|batch| {
+            bytes += batch.bytes;
+            batch.is_full(limits) || bytes > limits.bytes
+        })
     }
 
     /// Whether nothing waits.
@@ -134,6 +143,16 @@ mod tests {
         assert!(pieces.iter().all(|piece| piece.len() == 1 && piece.capacity() < 10));
         assert_eq!(next(&mut frames, usize::MAX).len(), 500);
         assert!(next(&mut frames, 1).is_empty());
+    }
+
+    #[test]
+    fn what_is_held_of_several_publishers_counts_together() {
+        let mut batches = [Batch::default(), Batch::default(), Batch::default()];
+        for batch in &mut batches {
+            video(batch, 0, 0x17, 4000);
+        }
+        assert!(!Batch::are_full(&batches[..2], &LIMITS));
+        assert!(Batch::are_full(&batches, &LIMITS));
     }
 
     #[test]

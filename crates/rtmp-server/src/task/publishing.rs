@@ -78,13 +78,13 @@ impl ConnectionTask {
         }
     }
 
-    /// Whether a publisher that is asked about has sent as much as may be held.
+    /// Whether publishers that are asked about have sent as much as may be held of a connection.
     pub(super) fn is_holding_enough(&self) -> bool {
-        let limits = &self.shared.config.hold;
-        self.roles.iter().any(|role| match role {
-            Role::PublishAsked(batch) | Role::Registering(batch) => batch.is_full(limits),
-            _ => false,
-        })
+        let asked = self.roles.iter().filter_map(|role| match role {
+            Role::PublishAsked(batch) | Role::Registering(batch) => Some(batch),
+            _ => None,
+        });
+        Batch::are_full(asked, &self.shared.config.hold)
     }
 
     /// Hands all that was read to the hub. A kick or stop comes before a hub that lags.
