@@ -36,6 +36,9 @@ use tracks::Judged;
 
 /// A client that lets more replies than this wait is not read until it has taken them.
 const MAX_CONTROL_BYTES: usize = 64 << 10;
+/// So much is read of a client after its deadline: what came in time is judged, and may lie in the kernel if we stood still. Who
+/// goes on without a pause has no more time than who is silent.
+const MAX_LATE_BYTES: usize = 1 << 20;
 /// What the connection itself waits for is listed under this number, which no message stream has.
 const CONNECTION: u32 = 0;
 
@@ -101,6 +104,8 @@ pub(crate) struct ConnectionTask {
     stopping: CancellationToken,
     standing: Standing,
     rest: Rest,
+    /// Bytes that were read since a deadline of the client passed.
+    late_bytes: usize,
     end: Option<End>,
 }
 
@@ -157,6 +162,7 @@ impl ConnectionTask {
             alarm: Alarm::default(),
             stopping,
             rest: Rest::default(),
+            late_bytes: 0,
             end: None,
             shared,
         }
@@ -188,6 +194,10 @@ impl ConnectionTask {
 
     /// Waits until something happens, and takes it in.
     async fn wait(&mut self) {
+        if self.late_bytes > MAX_LATE_BYTES {
+            self.late_bytes = 0;
+            return self.session.handle_timeout(clock::now());
+        }
         self.rest();
         let choked = self.writer.backlog().control_bytes > MAX_CONTROL_BYTES;
         let reads = match !choked && self.session.wants_input() && !self.is_holding_enough() {
@@ -236,8 +246,11 @@ impl ConnectionTask {
     }
 
     fn received(&mut self, bytes: Bytes) {
-        self.connection.received(bytes.len());
-        self.session.handle_input(clock::now(), bytes);
+        let (now, count) = (clock::now(), bytes.len());
+        self.connection.received(count);
+        self.session.handle_input(now, bytes);
+        let is_late = self.session.poll_timeout().is_some_and(|deadline| deadline <= now);
+        self.late_bytes = if is_late { self.late_bytes + count } else { 0 };
     }
 
     /// Takes all outputs of the state machine, then hands media to the hub and attaches new players.

@@ -3,6 +3,7 @@
 use crate::kit::{Client, Handler, Server, Setup, soon};
 use jackfield_events::EventType;
 use jackfield_rtmp::chunk::MessageHeader;
+use std::io::Write;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -64,6 +65,29 @@ async fn silent_and_slow_peers_are_closed_at_the_deadline() {
         let close = server.events.nth("connection_close", number).await;
         assert_eq!(close.data("reason"), "timeout");
     }
+    server.quiet().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_pauses_is_closed_at_the_deadline_too() {
+    let mut setup = Setup::default();
+    setup.rtmp.session.handshake_timeout = Duration::from_millis(300);
+    let server = Server::with(setup);
+    let mut socket = TcpStream::connect(server.addr()).await.unwrap();
+    let mut hello = [0; 1537];
+    hello[0] = 3;
+    socket.write_all(&hello).await.unwrap();
+    let mut answer = vec![0; 1 + 2 * 1536];
+    soon("the handshake", socket.read_exact(&mut answer)).await.unwrap();
+    socket.write_all(&answer[1..1537]).await.unwrap();
+    // Acknowledgements, which may come at any time and ask for nothing.
+    let flood = [2, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 1].repeat(1 << 16);
+    let mut socket = socket.into_std().unwrap();
+    socket.set_nonblocking(false).unwrap();
+    let flooding = server.tasks.blocking("flood", move || while socket.write_all(&flood).is_ok() {});
+    let close = server.events.first("connection_close").await;
+    assert_eq!(close.data("reason"), "timeout");
+    soon("the end of the flood", flooding.join()).await.unwrap();
     server.quiet().await;
 }
 

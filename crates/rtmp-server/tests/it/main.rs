@@ -14,5 +14,6 @@ mod kit;
 mod playing;
 mod publishing;
 mod questions;
+mod resting;
 mod stopping;
 mod tls;
