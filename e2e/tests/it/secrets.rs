@@ -45,6 +45,7 @@ impl Guarded {
         folder.script("rename.sh", RENAME)?;
         folder.script("show.sh", SHOW)?;
         folder.script("crash.sh", CRASH)?;
+        folder.script("listen.sh", LISTEN)?;
         let config = config(&receiver, &refusing_url()?);
         folder.file("jackfield.toml", &config)?;
         let (rtmp, rtmps) = (local(free_port()?), local(free_port()?));
@@ -96,7 +97,9 @@ impl Guarded {
         TcpStream::connect(self.rtmps)?.write_all(format!("GET /?token={TOKEN} HTTP/1.1\r\n").as_bytes())?;
         self.logged("Worker has to be replaced")?;
         eventually("what the hooks' programs saw", SOON, || {
-            Ok(self.folder.path().join("seen.done").exists().then_some(()))
+            let told = std::fs::read_to_string(self.folder.path().join("worker.txt")).unwrap_or_default();
+            let seen = self.folder.path().join("seen.done").exists();
+            Ok((seen && told.contains("publish_start")).then_some(()))
         })?;
         drop((first, second, player));
         self.receiver.wait("questions with their secrets", SOON, |request| {
@@ -161,6 +164,10 @@ on = ["publish_start", "connection_accept"]
 worker = "./crash.sh"
 env = ["API_PASSWORD={HOOK_ENV}"]
 [[hook]]
+name = "listen"
+on = ["publish_start"]
+worker = "./listen.sh"
+[[hook]]
 name = "show"
 on = ["play_start"]
 run = "./show.sh"
@@ -185,6 +192,15 @@ mv seen.part seen.txt
 : >seen.done
 "#;
 
+/// Writes down what a worker was started with, and what it is told.
+const LISTEN: &str = r#"#!/bin/sh
+{ env; tr '\0' '\n' </proc/self/cmdline; } >worker.txt
+while read -r line; do
+    printf '%s\n' "$line" >>worker.txt
+    echo '{}'
+done
+"#;
+
 /// Reads one event and dies.
 const CRASH: &str = "#!/bin/sh\nread -r line\nkill -SEGV $$\n";
 
@@ -201,11 +217,16 @@ fn full_run(log_format: &str) -> Result<()> {
     let (events, log) = (program.stdout().all().join("\n"), program.stderr().all().join("\n"));
     ensure!(events.contains("publish_start") && events.contains("auth_failed"), "{events}");
     ensure!(log.contains("superseded") && log.contains("TLS handshake failed"), "{log}");
+    // What was looked through is the talkative log, with the places where secrets were.
+    ensure!(log.contains("DEBUG") && log.contains("token=***") && log.contains("pin=***"), "{log}");
     planted.look_in("the events", &events)?;
     planted.look_in("the log", &log)?;
     let seen = std::fs::read_to_string(folder.path().join("seen.txt"))?;
     ensure!(seen.contains("RTMP_STREAM_KEY=live/show") && seen.contains("jackfield"), "{seen}");
     planted.look_in("what a program is started with", &seen)?;
+    let told = std::fs::read_to_string(folder.path().join("worker.txt"))?;
+    ensure!(told.contains("PATH=") && told.contains("listen.sh"), "{told}");
+    planted.look_in("what a worker is started with and told", &told)?;
     files_below(&folder.path().join("data"), &planted)
 }
 
@@ -241,7 +262,7 @@ fn what_check_prints_has_no_secret_whether_it_is_content_or_not() -> Result<()> 
     let identity = authority.identity(&["localhost"])?;
     folder.file("cert.pem", &identity.certificate_pem())?;
     folder.file("key.pem", &identity.key_pem())?;
-    for script in ["rename.sh", "show.sh", "crash.sh"] {
+    for script in ["rename.sh", "show.sh", "crash.sh", "listen.sh"] {
         folder.script(script, "#!/bin/sh\n")?;
     }
     let planted = Planted::new(&identity.key_pem());

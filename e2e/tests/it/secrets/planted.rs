@@ -10,6 +10,8 @@ pub(super) const TOKEN: &str = "pl4nted-token";
 pub(super) const PIN: &str = "pl4nted-pin";
 /// Of URLs, and of the login of a publisher.
 pub(super) const PASSWORD: &str = "pl4nted-password";
+/// `user` and that password as HTTP sends them (RFC 7617): base64.
+const LOGIN: &str = "dXNlcjpwbDRudGVkLXBhc3N3b3Jk";
 /// Of a webhook's header.
 pub(super) const HEADER: &str = "pl4nted-header";
 /// Of a webhook's signature; base64.
@@ -24,7 +26,7 @@ pub(super) struct Planted(Vec<String>);
 impl Planted {
     /// All of them, with this key of a certificate.
     pub(super) fn new(key_pem: &str) -> Self {
-        let known = [KEY, TOKEN, PIN, PASSWORD, HEADER, HOOK_SECRET, HOOK_ENV].map(str::to_owned);
+        let known = [KEY, TOKEN, PIN, PASSWORD, LOGIN, HEADER, HOOK_SECRET, HOOK_ENV].map(str::to_owned);
         let lines = key_pem.lines().filter(|line| !line.starts_with('-') && line.len() > 20);
         Self(known.into_iter().chain(lines.map(str::to_owned)).collect())
     }
