@@ -38,11 +38,12 @@ fn allowed(deny: &str) -> Result<BTreeSet<&str>> {
 /// Whether an SPDX expression lets us use what it stands on. `OR` and the old `/` are a choice, `AND` is not.
 fn may(expression: &str, allowed: &BTreeSet<&str>) -> bool {
     let expression = expression.trim();
-    if let Some(parts) = split(expression, &["AND"]) {
-        return parts.iter().all(|part| may(part, allowed));
-    }
+    // What binds less comes first.
     if let Some(parts) = split(expression, &["OR", "/"]) {
         return parts.iter().any(|part| may(part, allowed));
+    }
+    if let Some(parts) = split(expression, &["AND"]) {
+        return parts.iter().all(|part| may(part, allowed));
     }
     match expression.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
         Some(inner) => may(inner, allowed),
@@ -91,6 +92,7 @@ mod tests {
             ("(MIT OR GPL-3.0-only) AND BSD-3-Clause", true),
             ("GPL-3.0-only", false),
             ("MIT AND GPL-3.0-only", false),
+            ("MIT OR Apache-2.0 AND GPL-3.0-only", true),
             ("(GPL-2.0-only OR GPL-3.0-only) AND MIT", false),
             ("Apache-2.0 WITH LLVM-exception", false),
             ("", false),
