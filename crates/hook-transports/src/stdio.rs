@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use write::StdioTarget;
 use write::Target;
 
-/// Events that wait: some seconds of a busy server.
+/// Events that wait if nothing else is said: some seconds of a busy server.
 const QUEUE: usize = 4096;
 /// Events that are written in one go.
 const BATCH: usize = 256;
@@ -41,6 +41,8 @@ pub struct StdioConfig {
     pub format: StdioFormat,
     /// The streams that it is about.
     pub streams: Selector,
+    /// Events that may wait, at least 1; 4096 if it is `None`.
+    pub queue: Option<usize>,
 }
 
 /// The events of one hook on their way to a standard stream. Which types it gets is said where it is given
@@ -62,12 +64,13 @@ struct Waiting {
 /// Starts the writer.
 #[must_use]
 pub fn stdio(config: StdioConfig, host: &Host) -> Arc<Stdio> {
-    Arc::new(Stdio::new(config.to.into(), config.format, config.streams, &host.tasks))
+    let StdioConfig { to, format, streams, queue } = config;
+    Arc::new(Stdio::new(to.into(), format, streams, queue.unwrap_or(QUEUE), &host.tasks))
 }
 
 impl Stdio {
-    fn new(to: Target, format: StdioFormat, streams: Selector, tasks: &Tasks) -> Self {
-        let (events, waiting) = queue::bounded("stdio.events", QUEUE, Full::DropOldest);
+    fn new(to: Target, format: StdioFormat, streams: Selector, queue: usize, tasks: &Tasks) -> Self {
+        let (events, waiting) = queue::bounded("stdio.events", queue, Full::DropOldest);
         let flights = Arc::new(Flights::default());
         let lost = Arc::new(AtomicU64::new(0));
         let writer = Writer {

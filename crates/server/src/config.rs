@@ -19,7 +19,7 @@ mod tests;
 mod value;
 mod veil;
 
-pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, Webhook};
+pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, QUEUE, Webhook};
 pub use kinds::{Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
 pub use kinds::{SecretRef, SigningSecret, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};

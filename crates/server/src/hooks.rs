@@ -139,7 +139,7 @@ impl Hooks {
                 transports::worker(WorkerConfig { program, min, max, queue, max_requests }, &self.host)?
             }
             Handler::Url(webhook) => transports::url(url_config(webhook), &self.host)?,
-            Handler::Stdio { target, form } => {
+            Handler::Stdio { target, form, queue } => {
                 let to = match target {
                     TargetWord::Stdout => StdioTarget::Stdout,
                     TargetWord::Stderr => StdioTarget::Stderr,
@@ -149,7 +149,7 @@ impl Hooks {
                     StdioForm::Ndjson => StdioFormat::Ndjson,
                     StdioForm::Env => StdioFormat::Env,
                 };
-                let config = StdioConfig { to, format, streams: hook.streams.clone() };
+                let config = StdioConfig { to, format, streams: hook.streams.clone(), queue: *queue };
                 return Ok(Built::Fed(transports::stdio(config, &self.host)));
             }
         }))
@@ -177,7 +177,7 @@ fn stdio_hook(form: StdioForm) -> Hook {
         on: split(EventType::ALL.iter().copied().collect()).1,
         mode: Mode::Notify,
         streams: Selector::default(),
-        handler: Handler::Stdio { target: TargetWord::Stdout, form },
+        handler: Handler::Stdio { target: TargetWord::Stdout, form, queue: None },
         on_error: None,
         origin: HookOrigin::Flag,
         keys: config::HookTable::default(),
@@ -202,7 +202,7 @@ fn spec(hook: &Hook, on: EventSet, config: &Config) -> HookSpec {
         on_error: hook.on_error.clone(),
         concurrency: keys.concurrency,
         rate: keys.rate,
-        queue: keys.queue,
+        queue: keys.queue.unwrap_or(config::QUEUE),
         retries: if is_run { Retries::of_run(keys.retries) } else { Retries::of_delivery(keys.retries) },
         lane_group: (is_run && hook.origin == HookOrigin::Flag).then(|| SCRIPTS_OF_FLAGS.into()),
         notice_share: match hook.handler {

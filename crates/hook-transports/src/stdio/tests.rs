@@ -20,8 +20,12 @@ fn event(seq: u64, key: &str) -> Arc<Event> {
 }
 
 fn pipe(format: StdioFormat, streams: Selector, tasks: &Tasks) -> (Stdio, OwnedFd) {
+    bounded_pipe(format, streams, QUEUE, tasks)
+}
+
+fn bounded_pipe(format: StdioFormat, streams: Selector, queue: usize, tasks: &Tasks) -> (Stdio, OwnedFd) {
     let (read, write) = rustix::pipe::pipe().unwrap();
-    (Stdio::new(Target::Other(Arc::new(write)), format, streams, tasks), read)
+    (Stdio::new(Target::Other(Arc::new(write)), format, streams, queue, tasks), read)
 }
 
 async fn lines(stdio: Stdio, read: OwnedFd, tasks: &Tasks) -> Vec<String> {
@@ -98,6 +102,25 @@ async fn a_stream_that_is_not_read_loses_the_oldest_and_tells_how_many() {
     }
     assert_eq!((last, told), (count, dropped));
     assert_eq!(u64::try_from(lines.len()).unwrap(), count - dropped);
+}
+
+#[tokio::test]
+async fn as_many_wait_as_was_said_and_no_more() {
+    for queue in [1, 10, 5000] {
+        let tasks = Tasks::new();
+        let (stdio, read) = bounded_pipe(StdioFormat::Ndjson, Selector::default(), queue, &tasks);
+        // The writer does not get its turn meanwhile.
+        for seq in 1..=5005 {
+            stdio.accept(&event(seq, "live/show"));
+        }
+        let (left, dropped) = (u64::try_from(queue).unwrap(), 5005 - u64::try_from(queue).unwrap());
+        assert_eq!(stdio.dropped(), dropped);
+        let reader =
+            tasks.blocking("reader", move || BufReader::new(std::fs::File::from(read)).lines().count());
+        stdio.drain(clock::now().after(LONG)).await;
+        drop(stdio);
+        assert_eq!(u64::try_from(reader.join().await.unwrap()).unwrap(), left, "{queue}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@ use jackfield_process::User;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+/// Notices that wait for a hook that is called, if it says nothing else.
+pub const QUEUE: usize = 1000;
+
 /// A checked hook.
 #[derive(Debug, Clone)]
 pub struct Hook {
@@ -73,6 +76,8 @@ pub enum Handler {
         target: StdioTarget,
         /// In which form.
         form: StdioForm,
+        /// Events that may wait, if it was said.
+        queue: Option<usize>,
     },
 }
 

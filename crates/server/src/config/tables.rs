@@ -243,8 +243,9 @@ tables! {
         concurrency: usize = 10 in 1 ..= 10000,
         /// Calls per second at most.
         rate: Option<u32> = none like 100 in 1 ..= 1000000,
-        /// Notices that wait; when it is full the oldest goes, and the next one says how many went.
-        queue: usize = 1000 in 1 ..= 1000000,
+        /// Notices that wait; when it is full the oldest goes, and the next one says how many went. If absent, 1000; with
+        /// `stdio` 4096.
+        queue: Option<usize> = none like 1000 in 1 ..= 1000000,
         /// How often a failed notice is tried again. If absent, `run` only after exit code 75, others 9 times.
         retries: Option<u32> = none like 3 in 0 ..= 9,
         /// `worker` only: processes that are always there.

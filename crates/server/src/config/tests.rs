@@ -488,6 +488,26 @@ fn a_disabled_hook_is_checked_but_not_there() {
 }
 
 #[test]
+fn a_queue_holds_for_every_kind_of_hook() {
+    let handler = |queue: &str, text: &str| {
+        let mut config = load(&format!("[[hook]]\non = \"publish_start\"\n{text}\n{queue}")).unwrap();
+        config.hook.remove(0)
+    };
+    for (text, expect) in [("", None), ("queue = 7", Some(7))] {
+        let stdio = handler(text, "stdio = \"stdout\"");
+        assert!(
+            matches!(stdio.handler, Handler::Stdio { queue, .. } if queue == expect),
+            "{:?}",
+            stdio.handler
+        );
+        let worker = handler(text, "worker = \"true\"");
+        let waiting = expect.unwrap_or(QUEUE);
+        assert!(matches!(worker.handler, Handler::Worker { pool, .. } if pool.queue == waiting));
+        assert_eq!(worker.keys.queue, expect);
+    }
+}
+
+#[test]
 fn the_example_equals_the_defaults_and_the_print_out_reads_back_as_itself() {
     let defaults = load("").unwrap().to_toml();
     assert_eq!(load(&example()).unwrap().to_toml(), defaults);

@@ -1,7 +1,7 @@
 //! Reading a hook: its name, its one handler and what the handler needs.
 
 use super::events::{events_of, mode_of, on_error_of, streams_of};
-use super::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, Webhook};
+use super::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, QUEUE, Webhook};
 use crate::config::kinds::SecretRef;
 use crate::config::problem::Severity;
 use crate::config::source::{At, Node, Raw};
@@ -166,12 +166,15 @@ fn read_handler(handler: &str, keys: &HookTable, given: &Given, cx: &mut Reading
                 return cx.refuse(&value.at, "`min` is above `max`", format!("must be at most {max}"));
             }
             let max_requests = keys.max_requests.and_then(NonZeroU64::new);
-            let pool = PoolSize { min, max: max.max(min), queue: keys.queue, max_requests };
+            let pool = PoolSize { min, max: max.max(min), queue: keys.queue.unwrap_or(QUEUE), max_requests };
             found?;
             Some(Handler::Worker { argv, place: place?, pool })
         }
         "url" => webhook(keys.url.clone()?.0, &at, keys, given, cx).map(Handler::Url),
-        _ => Some(Handler::Stdio { target: keys.stdio?, form: keys.format.unwrap_or(StdioForm::Json) }),
+        _ => {
+            let form = keys.format.unwrap_or(StdioForm::Json);
+            Some(Handler::Stdio { target: keys.stdio?, form, queue: keys.queue })
+        }
     }
 }
 
