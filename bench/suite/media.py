@@ -2,7 +2,7 @@
 
 import time
 
-from .processes import Failed, cpu_per_minute, load, play, published_kbit_s, publishing
+from .processes import Failed, cpu_per_minute, load, play, published_kbit_s, publishing, refuse_wrong_frames
 from .processes import CLIP
 
 
@@ -26,6 +26,7 @@ def arrivals(round, at):
     result = round.keep(at.name, "arrivals", load("play", f"{at.url}/live/a", *arguments))
     if result["got_key"] != 100:
         raise Failed(f"{result['got_key']} of 100 new viewers got a key frame")
+    refuse_wrong_frames(result)
     round.note(at.name, {f"first key {point}": result["first_key_ms"][point] for point in ("p50", "max")})
 
 
