@@ -95,3 +95,36 @@ async fn shutting_down_is_seen_as_the_end_after_the_last_byte() {
     client.read_to_end(&mut got).await.unwrap();
     assert_eq!(got, b"bye");
 }
+
+#[tokio::test]
+async fn all_that_the_socket_took_is_told_once_at_the_latest_when_it_is_settled() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let told = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let add = move |bytes| {
+        count.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    };
+    let writer = SocketWriter::new(Arc::new(server), add);
+    let told = || told.load(std::sync::atomic::Ordering::Relaxed) as u64;
+
+    writer.send(at(0), Class::Control, &[Piece::Own(b"hello")]);
+    assert_eq!(told(), 0, "little is told later");
+    writer.send(at(1), Class::Media, &[Piece::Own(&vec![1; TOLD_BYTES])]);
+    writer.send(at(2), Class::Media, &[Piece::Own(b"more")]);
+    client.read_exact(&mut vec![0; 9 + TOLD_BYTES]).await.unwrap();
+    writer.flush().await.unwrap();
+    assert!(told() >= 5 + TOLD_BYTES as u64);
+    for _ in 0..2 {
+        writer.settle();
+        assert_eq!(told(), 9 + TOLD_BYTES as u64);
+    }
+    // What a peer took that is gone now counts too.
+    writer.send(at(3), Class::Media, &[Piece::Own(b"last words")]);
+    writer.send(at(4), Class::Media, &[Piece::Shared(&Bytes::from(vec![7; 32 << 20]))]);
+    drop(client);
+    writer.drive().await;
+    writer.settle();
+    assert!(told() > 19 + TOLD_BYTES as u64 && told() == writer.backlog().sent_bytes);
+}
