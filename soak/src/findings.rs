@@ -14,7 +14,7 @@ pub(crate) enum Check {
     Frames,
     /// No player or publisher is sent away, left without media or refused, unless we kicked it, or its publisher ended.
     Stays,
-    /// Who is kicked goes, and with that reason.
+    /// Who is kicked goes.
     Kicks,
     /// Who takes a stream over gets it, and the former publisher goes.
     Takeovers,
