@@ -24,8 +24,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A hook with `url`.
-#[derive(Debug, Clone)]
+/// A hook with `url`. `Debug` leaves out what may be a secret, so that no panic shows it: the URL, and the values of headers.
+#[derive(Clone)]
 pub struct UrlConfig {
     /// Where events are posted.
     pub url: String,
@@ -56,6 +56,21 @@ impl UrlConfig {
             key: None,
             plain_http: PlainHttp::default(),
         }
+    }
+}
+
+impl std::fmt::Debug for UrlConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url: _, headers, secrets, ca, cert, key, plain_http } = self;
+        let headers: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("UrlConfig")
+            .field("headers", &headers)
+            .field("secrets", secrets)
+            .field("ca", ca)
+            .field("cert", cert)
+            .field("key", key)
+            .field("plain_http", plain_http)
+            .finish_non_exhaustive()
     }
 }
 
@@ -218,6 +233,14 @@ fn not_sent(error: &SendError) -> jackfield_hooks::Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_panic_may_show_of_it_has_no_secret() {
+        let mut config = UrlConfig::new("https://u:hush@h/x?token=hush");
+        config.headers = vec![("Authorization".to_owned(), "hush".to_owned())];
+        let shown = format!("{config:?}");
+        assert!(shown.contains("Authorization") && !shown.contains("hush"), "{shown}");
+    }
 
     #[test]
     fn plain_http_stays_on_this_machine_unless_allowed() {

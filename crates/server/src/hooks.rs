@@ -245,7 +245,7 @@ fn url_config(webhook: &Webhook) -> UrlConfig {
         cert,
         key,
         plain_http: webhook.plain_http,
-        ..UrlConfig::new(&webhook.url)
+        ..UrlConfig::new(&webhook.url.0)
     }
 }
 

@@ -5,7 +5,7 @@ mod read;
 
 pub(super) use read::{is_read, read};
 
-use super::kinds::{Secret, Variable};
+use super::kinds::{Secret, Url, Variable};
 use super::tables::{HookTable, StdinWord, StdioForm, StdioTarget};
 use jackfield_events::{EventSet, OnError};
 use jackfield_hook_transports::PlainHttp;
@@ -135,7 +135,7 @@ pub enum Cwd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// Where to post.
-    pub url: String,
+    pub url: Url,
     /// More headers.
     pub headers: Vec<(String, Secret)>,
     /// Keys of the signature.

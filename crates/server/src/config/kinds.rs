@@ -76,9 +76,15 @@ impl Value for ProxyNetwork {
     }
 }
 
-/// A program with its arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A program with its arguments. Shown with the secrets of URLs masked, also by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command(pub Vec<String>);
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.show())
+    }
+}
 
 impl Value for Command {
     const TYPE: &'static str = "string or list";
@@ -104,7 +110,9 @@ impl Value for Command {
     }
 
     fn show(&self) -> String {
-        self.0.show()
+        let masker = jackfield_events::Masker::default();
+        let shown = |word: &String| if word.contains("://") { masker.mask(word) } else { word.clone() };
+        self.0.iter().map(shown).collect::<Vec<String>>().show()
     }
 }
 
@@ -369,9 +377,15 @@ fn read_header(entry: &Entry, cx: &mut Reading) -> Option<(String, SecretRef)> {
     Some((entry.key.clone(), value))
 }
 
-/// The URL of a webhook. Shown with its secrets masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The URL of a webhook. Shown with its secrets masked, also by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Url(pub String);
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.show())
+    }
+}
 
 impl Value for Url {
     const TYPE: &'static str = "URL";

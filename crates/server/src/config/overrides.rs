@@ -8,15 +8,23 @@ use super::source::{At, COMMAND_LINE, ENVIRONMENT, Entry, Node, Raw, Source};
 use super::table::Given;
 use super::value::Reading;
 use super::{HookOrigin, Loading, TABLES};
+use std::fmt;
 use std::path::PathBuf;
 
-/// What was given on the command line.
-#[derive(Debug, Clone, Default)]
+/// What was given on the command line. `Debug` leaves the values out: URLs of webhooks may be among them.
+#[derive(Clone, Default)]
 pub struct Flags {
     /// `--config`.
     pub config: Option<PathBuf>,
     /// The other flags, without their dashes, and their values in the order given.
     pub given: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given: Vec<&str> = self.given.iter().map(|(flag, _)| flag.as_str()).collect();
+        f.debug_struct("Flags").field("config", &self.config).field("given", &given).finish()
+    }
 }
 
 /// How often a flag may be given and whether it has a value.

@@ -2,7 +2,7 @@
 
 use super::events::{events_of, mode_of, on_error_of, streams_of};
 use super::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, QUEUE, Webhook};
-use crate::config::kinds::SecretRef;
+use crate::config::kinds::{SecretRef, Url};
 use crate::config::problem::Severity;
 use crate::config::source::{At, Node, Raw};
 use crate::config::table::{Given, Table};
@@ -226,5 +226,5 @@ fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Readi
     let secret = |reference: &SecretRef| reference.secret.clone();
     let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
     let secrets = keys.secret.iter().map(|key| secret(&key.0)).collect();
-    Some(Webhook { url: url?, headers, secrets, ca: keys.ca.clone(), identity, plain_http })
+    Some(Webhook { url: Url(url?), headers, secrets, ca: keys.ca.clone(), identity, plain_http })
 }
