@@ -112,6 +112,29 @@ async fn players_who_share_a_batch_each_get_their_own_heads() {
 }
 
 #[tokio::test]
+async fn who_gets_less_of_a_shared_batch_gets_only_that() {
+    let packager: Arc<dyn Packager> = Arc::new(RtmpPackager::new(CHUNK, None));
+    // The third begins after the first picture of the batch, which comes late; the fourth is served after it.
+    let began = [0, 0, 3000, 0];
+    let mut players = Vec::new();
+    for base in began {
+        let (writer, client) = socket().await;
+        let mut outlet = RtmpOutlet::new(Arc::clone(&packager), writer.clone(), 1, PlayClock::Own);
+        outlet.deliver(clock::now(), &packets(&*packager, &[(Keyframe, base)]), &mut Workbench::default());
+        players.push((outlet, writer, client));
+    }
+    let (batch, mut bench) = (packets(&*packager, &[(Inter, 2990), (Inter, 3040)]), Workbench::default());
+    for (outlet, ..) in &mut players {
+        outlet.deliver(clock::now(), &batch, &mut bench);
+    }
+    for (base, (_, writer, client)) in began.into_iter().zip(players) {
+        let headers = received(writer, client).await;
+        let stamps: Vec<u32> = headers.into_iter().map(|header| header.timestamp).collect();
+        assert_eq!(stamps, if base == 0 { vec![0, 2990, 3040] } else { vec![0, 40] });
+    }
+}
+
+#[tokio::test]
 async fn a_players_own_clock_begins_at_0_wherever_the_stream_is() {
     for start in [0, -40, 1 << 24, 1 << 31, (1 << 32) - 20, 1 << 40] {
         let batches: [&[_]; 2] =
