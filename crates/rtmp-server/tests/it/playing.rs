@@ -265,6 +265,25 @@ async fn sound_from_before_a_players_first_key_frame_is_left_out_and_the_rest_ke
 }
 
 #[tokio::test]
+async fn who_joins_begins_with_the_earliest_of_all_that_is_cached_though_the_picture_comes_first() {
+    let server = Server::start();
+    let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
+    let sent = [
+        (TrackKind::Video, 1000, keyframe(1, 100)),
+        (TrackKind::Audio, 880, audio(2)),
+        (TrackKind::Audio, 1020, audio(3)),
+        (TrackKind::Video, 1040, inter(4, 100)),
+    ];
+    publisher.send(stream, &sent).await;
+    server.events.nth("media_start", 2).await;
+    let (mut player, _) = Client::playing(server.addr(), "show").await;
+    let got = player.messages(4).await;
+    for ((kind, ms, body), got) in sent.into_iter().zip(got) {
+        assert_eq!(got, (kind, i64::from(ms) - 880, body.into()));
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_data_alone_is_played() {
     let server = Server::start();
     let (mut publisher, stream) = Client::publishing(server.addr(), "show").await;
