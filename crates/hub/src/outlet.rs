@@ -119,3 +119,17 @@ pub trait Outlet: Send {
     /// panic of the stream's task omits it; [`crate::Subscriber::ended`] tells that too).
     fn end(&mut self, reason: EndReason);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_on_the_bench_is_taken_once_by_who_knows_its_type() {
+        let mut bench = Workbench::default();
+        bench.lay(Box::new(7_u32));
+        assert_eq!([*bench.take::<u32>(), *bench.take::<u32>()], [7, 0]);
+        bench.lay(Box::new(7_u32));
+        assert_eq!(*bench.take::<u64>(), 0);
+    }
+}

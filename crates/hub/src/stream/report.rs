@@ -33,3 +33,28 @@ impl Report {
         (self.next, self.told) = (now.after(PAUSE), counted);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_grown_is_told_at_once_and_then_at_a_pace() {
+        let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+        let (mut report, counters) = (Report::default(), Counters::default());
+        // How many of the repairs so far have been told.
+        let mut told = |seconds| {
+            report.tell(at(seconds), &counters);
+            report.told.time_repairs
+        };
+        assert_eq!(told(0), 0);
+        counters.time_repairs.add(2);
+        assert_eq!(told(5), 2);
+        counters.time_repairs.add(1);
+        assert_eq!([told(6), told(14), told(15)], [2, 2, 3]);
+        // Nothing has grown, so nothing delays the next line.
+        assert_eq!(told(30), 3);
+        counters.time_repairs.add(1);
+        assert_eq!(told(31), 4);
+    }
+}

@@ -25,6 +25,7 @@ async fn a_stream_is_told_from_its_creation_to_its_deletion() {
     clock::sleep(Duration::from_millis(1500)).await;
     publisher.finish(EndReason::Unpublish).await;
     assert_eq!(subscriber.ended().await, EndReason::Unpublish);
+    assert_eq!(subscriber.ended_now(), Some(EndReason::Unpublish));
     settle().await;
     assert_eq!(
         kit.told(),
