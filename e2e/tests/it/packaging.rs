@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use jackfield_e2e::{Program, SOON, Scratch, server};
 use std::path::PathBuf;
 
-/// The most exposure that the unit may have, in tenths, as `systemd-analyze security` counts: 20 is its "OK".
+/// The most exposure that the unit may have, in tenths, as `systemd-analyze security` counts.
 const EXPOSURE: &str = "25";
 
 fn packaging(file: &str) -> Result<PathBuf> {
