@@ -43,7 +43,14 @@ impl Started {
         let socket = std::env::temp_dir().join(format!("jackfield-soak-{}.sock", std::process::id()));
         // One of a run that was killed, under a number that is ours now.
         drop(std::fs::remove_file(&socket));
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        // What is set here for others would be the server's configuration.
+        for (variable, _) in std::env::vars_os() {
+            if variable.as_encoded_bytes().starts_with(b"JACKFIELD_") {
+                command.env_remove(variable);
+            }
+        }
+        let mut child = command
             .arg("server")
             .args([config, &socket])
             .current_dir(folder)
