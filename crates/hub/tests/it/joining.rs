@@ -33,6 +33,17 @@ async fn a_late_joiner_gets_configurations_and_a_picture_at_once_and_then_the_la
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_joiner_is_told_of_the_earliest_media_before_it_gets_any() {
+    let kit = Kit::new(HubConfig::default());
+    let publisher = with_configurations(&kit).await;
+    send(&publisher, vec![sound(1900), keyframe(2000), sound(1990), picture(2040)]).await;
+    let viewer = Viewer::default();
+    let _subscriber = kit.play(&key(), &viewer).await;
+    send(&publisher, vec![picture(2080)]).await;
+    assert_eq!(viewer.begun(), [1990]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn changed_metadata_keeps_the_group_and_reaches_the_next_joiner() {
     let kit = Kit::new(HubConfig::default());
     let publisher = with_configurations(&kit).await;

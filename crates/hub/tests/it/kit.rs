@@ -229,6 +229,8 @@ pub(crate) struct Viewer(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
+    /// Milliseconds of the earliest media that it was told to expect.
+    begun: Vec<i64>,
     batches: Vec<Vec<String>>,
     sent_bytes: u64,
     /// What the outlet says waits; a test sets it.
@@ -252,6 +254,10 @@ impl Viewer {
         batches
     }
 
+    pub(crate) fn begun(&self) -> Vec<i64> {
+        self.0.lock().unwrap().begun.clone()
+    }
+
     pub(crate) fn ended(&self) -> Vec<EndReason> {
         self.0.lock().unwrap().ended.clone()
     }
@@ -273,6 +279,10 @@ struct FakeOutlet {
 impl Outlet for FakeOutlet {
     fn packager(&self) -> &Arc<dyn Packager> {
         &self.packager
+    }
+
+    fn begin(&mut self, earliest: MediaTime) {
+        self.seen.lock().unwrap().begun.push(earliest.as_ms());
     }
 
     fn deliver(&mut self, now: Mono, batch: &[Packet], _bench: &mut Workbench) -> Backlog {

@@ -31,6 +31,7 @@ fn a_track_is_awaited_until_its_key_frame_and_not_when_it_has_gone() {
     let mut window = Window::default();
     push(&mut window, 1, Keyframe, 0);
     assert!(awaited(&window, 0).is_empty());
+    assert!(awaited(&window, 1).is_empty(), "there is no other track");
     push(&mut window, 0x101, Keyframe, 0);
     push(&mut window, 1, Keyframe, 40);
     window.mark_fanned_out();
@@ -64,6 +65,31 @@ fn a_track_that_has_no_key_frames_any_more_is_not_awaited_for_ever() {
     assert_eq!(awaited(&window, 1), [0x101]);
     push(&mut window, 1, Keyframe, 20_001);
     assert!(awaited(&window, 1).is_empty(), "its pictures are given without one");
+}
+
+#[test]
+fn a_group_may_be_as_large_and_as_long_as_the_cache_and_no_larger_or_longer() {
+    let frame = |class, ms| Frame {
+        track: TrackId(1),
+        kind: TrackKind::Video,
+        class,
+        dts: MediaTime::from_ms(ms),
+        pts: MediaTime::from_ms(ms),
+        offset_nanos: 0,
+        payload: Bytes::from_static(b"picture"),
+        origin: None,
+    };
+    let charged = frame(FrameClass::Inter, 0).charged_bytes();
+    let kept = |config: &HubConfig, last_ms| {
+        let mut window = Window::default();
+        window.push(frame(FrameClass::Keyframe, 0), None, config);
+        window.push(frame(FrameClass::Inter, last_ms), None, config) == Cache::Kept
+    };
+    let cache = std::time::Duration::from_millis(1000);
+    let config = |cache_bytes| HubConfig { cache, cache_bytes, ..HubConfig::default() };
+    assert!(kept(&config(2 * charged), 1000));
+    assert!(!kept(&config(2 * charged - 1), 1000));
+    assert!(!kept(&config(2 * charged), 1001));
 }
 
 /// Puts the same value into everything that it packages.
