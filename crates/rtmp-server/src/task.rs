@@ -109,8 +109,8 @@ pub(crate) struct ConnectionTask {
     end: Option<End>,
 }
 
-/// What is waited for all the time. These futures are made once: to enlist with their wakers for each message that comes,
-/// and to leave them again, cost a third of a connection's share of the message.
+/// What is waited for all the time. These futures are made once, so that they need not enlist with their wakers for each
+/// message that comes, and leave them again.
 struct Standing {
     interrupted: Boxed<Interrupt>,
     driven: Boxed<io::ErrorKind>,

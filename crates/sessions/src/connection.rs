@@ -172,11 +172,6 @@ impl Connection {
         self.shared.counters.add_received(bytes);
     }
 
-    /// Counts bytes that the socket took.
-    pub fn sent(&self, bytes: usize) {
-        self.shared.counters.add_sent(bytes);
-    }
-
     /// The counters, for whoever else reads or writes the socket.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
@@ -199,7 +194,7 @@ impl Connection {
 
     /// Waits until somebody wants it gone. Cancel-safe, and may be asked again.
     pub async fn kicked(&self) -> Kick {
-        self.shared.kick.wait().await.clone()
+        self.kick().await
     }
 
     /// As [`Connection::kicked`], for a wait that lasts as long as the connection.

