@@ -110,6 +110,13 @@ impl StreamKey {
         self.text.get(usize::from(self.app_len) + 1..).unwrap_or_default()
     }
 
+    /// Whether the key begins with these parts: `live/a` and `live/a/b` lie under `live/a`, `live/ab` does not.
+    #[must_use]
+    pub fn lies_under(&self, parts: &str) -> bool {
+        let rest = self.text.strip_prefix(parts.strip_suffix('/').unwrap_or(parts));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The key's text, shared.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
@@ -151,6 +158,22 @@ mod tests {
     fn check(app: &str, name: &str, expect: Result<&str, KeyError>) {
         let got = StreamKey::join(app, name);
         assert_eq!(got.as_ref().map(StreamKey::as_str).map_err(|e| *e), expect, "{app:?} {name:?}");
+    }
+
+    #[test]
+    fn a_key_lies_under_its_own_parts_and_not_under_a_piece_of_one() {
+        for (parts, key, expect) in [
+            ("live", "live/a", true),
+            ("live/", "live/a/b", true),
+            ("live/a", "live/a", true),
+            ("live/a", "live/a/b", true),
+            ("live/a", "live/ab", false),
+            ("liv", "live/a", false),
+            ("vod", "live/a", false),
+            ("", "live/a", false),
+        ] {
+            assert_eq!(StreamKey::parse(key).unwrap().lies_under(parts), expect, "{parts} {key}");
+        }
     }
 
     #[test]
