@@ -5,6 +5,7 @@
 //! - [`tls`] has the certificates of listeners, replaced while they run, and encrypted sockets.
 //! - [`writer`] is the sending side of a [`Socket`] that several tasks share and none waits for.
 //! - [`outbound`] makes HTTP clients.
+//! - [`sse`] reads server-sent events.
 //! - [`Seldom`] keeps log lines that peers cause few.
 //!
 //! | specification | version | module |
@@ -12,6 +13,7 @@
 //! | PROXY protocol | 2 | [`proxy`] |
 //! | TLS | 1.2 (RFC 5246), 1.3 (RFC 8446), by rustls | [`tls`] |
 //! | Server name indication | RFC 6066 §3 | [`tls`] |
+//! | Server-sent events | HTML Living Standard 9.2 | [`sse`] |
 //!
 //! What it does not do: speak a media protocol, count connections (that is `sessions`), or spawn tasks.
 
@@ -22,6 +24,7 @@ pub mod outbound;
 pub mod proxy;
 mod seldom;
 mod socket;
+pub mod sse;
 pub mod tls;
 pub mod writer;
 

@@ -50,16 +50,26 @@ impl fmt::Debug for Secret {
 }
 
 /// Signs each attempt anew, since receivers refuse an old time stamp.
-pub(super) struct Signer(Vec<Hmac<Sha256>>);
+pub struct Signer(Vec<Hmac<Sha256>>);
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(…)")
+    }
+}
 
 impl Signer {
-    pub(super) fn new(secrets: &[Secret]) -> Result<Self, ConfigError> {
+    /// Signs with each of these; without any it only names and dates.
+    ///
+    /// # Errors
+    /// [`ConfigError::Secret`] if one of them cannot sign.
+    pub fn new(secrets: &[Secret]) -> Result<Self, ConfigError> {
         let keys = secrets.iter().map(|secret| secret.key().ok_or(ConfigError::Secret));
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
     /// Sets `webhook-id` and `webhook-timestamp`, and with secrets a `webhook-signature` by each of them.
-    pub(super) fn sign(&self, headers: &mut HeaderMap, id: &str, now: UnixTime, body: &[u8]) {
+    pub fn sign(&self, headers: &mut HeaderMap, id: &str, now: UnixTime, body: &[u8]) {
         let timestamp = now.seconds().to_string();
         let signatures: Vec<String> = self
             .0
