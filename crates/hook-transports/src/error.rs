@@ -1,7 +1,7 @@
 //! Why a handler cannot be made.
 
 use crate::{ProgramError, UrlError};
-use jackfield_net::outbound::ClientError;
+use jackfield_net::outbound::{ClientError, OutOfReach};
 use std::io;
 use std::path::PathBuf;
 
@@ -14,6 +14,9 @@ pub enum ConfigError {
     /// Its URL cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// Its URL leads where it may not.
+    #[error(transparent)]
+    Reach(#[from] OutOfReach),
     /// `http-request` without a URL, or with more than that.
     #[error("`http-request` takes one URL")]
     HttpRequest,

@@ -40,7 +40,7 @@ pub use folder::Cwd;
 pub use program::{Beside, ProgramConfig, ProgramError, words};
 pub use run::{DenialLine, ENDING_OF_A_PROGRAM, RunConfig, StdinOf, run};
 pub use stdio::{Stdio, StdioConfig, StdioFormat, StdioTarget, stdio};
-pub use url::{PlainHttp, Secret, UrlConfig, UrlError, check_url, url};
+pub use url::{PlainHttp, Secret, Signer, UrlConfig, UrlError, check_url, url};
 pub use worker::{WorkerConfig, worker};
 
 use jackfield_events::Masker;

@@ -16,10 +16,11 @@ use jackfield_events::DeliveryFields;
 use jackfield_hooks::{Mode, Outcome, Retry};
 use jackfield_media::Mono;
 use jackfield_net::outbound::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use jackfield_net::outbound::{Client, ClientConfig, Identity, Method, Request, SendError, Trust, Url};
+use jackfield_net::outbound::{
+    Client, ClientConfig, Identity, Method, Reach, Request, SendError, Trust, Url,
+};
 use jackfield_runtime::clock;
-pub use sign::Secret;
-use sign::Signer;
+pub use sign::{Secret, Signer};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct UrlConfig {
     pub key: Option<PathBuf>,
     /// Whether `http://` may leave this machine.
     pub plain_http: PlainHttp,
+    /// Where it may lead.
+    pub reach: Reach,
 }
 
 impl UrlConfig {
@@ -55,13 +58,14 @@ impl UrlConfig {
             cert: None,
             key: None,
             plain_http: PlainHttp::default(),
+            reach: Reach::default(),
         }
     }
 }
 
 impl std::fmt::Debug for UrlConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url: _, headers, secrets, ca, cert, key, plain_http } = self;
+        let Self { url: _, headers, secrets, ca, cert, key, plain_http, reach } = self;
         let headers: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("UrlConfig")
             .field("headers", &headers)
@@ -70,6 +74,7 @@ impl std::fmt::Debug for UrlConfig {
             .field("cert", cert)
             .field("key", key)
             .field("plain_http", plain_http)
+            .field("reach", reach)
             .finish_non_exhaustive()
     }
 }
@@ -126,6 +131,7 @@ fn is_loopback(host: &str) -> bool {
 /// [`ConfigError`] for a URL, header, secret or certificate that cannot be used.
 pub fn url(config: UrlConfig, host: &Host) -> Result<Arc<dyn Transport>, ConfigError> {
     let url = check_url(&config.url, config.plain_http)?;
+    config.reach.check(&url)?;
     let mut headers = HeaderMap::new();
     for (name, value) in &config.headers {
         let bad = || ConfigError::Header(name.clone());
@@ -138,7 +144,7 @@ pub fn url(config: UrlConfig, host: &Host) -> Result<Arc<dyn Transport>, ConfigE
         _ => return Err(ConfigError::HalfIdentity),
     };
     let trust = config.ca.as_deref().map_or(Ok(Trust::System), |ca| read(ca).map(Trust::Only))?;
-    let client = host.outbound.client(ClientConfig { trust, identity })?;
+    let client = host.outbound.client(ClientConfig { trust, identity, reach: config.reach })?;
     let signer = Signer::new(&config.secrets)?;
     Ok(Arc::new(Webhook { url, headers, signer, client, flights: Arc::default() }))
 }

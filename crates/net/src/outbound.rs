@@ -4,19 +4,22 @@
 //! the system's trusted roots. Each hook makes a [`Client`] of its own, because trust and identity are per
 //! hook.
 //!
-//! Addresses come from one place, the resolver in `resolve`: what must not be dialled is to be refused there,
-//! so that the checked address is the dialled one. A literal address in a URL never reaches a resolver.
+//! Where a client may go is its [`Reach`]: anywhere for URLs of the operator, else to public addresses and to what the
+//! operator allows. Addresses come from one place, the resolver in `resolve`, and what must not be dialled is refused
+//! there, so that the checked address is the dialled one; a literal address in a URL is checked before it is sent to.
 //!
 //! Connections: HTTP/1.1, `TCP_NODELAY`, kept for 60 s, at most 16 idle ones per client and host. A request
 //! whose *kept* connection turns out to be dead is sent once more on a new one; a receiver can therefore
 //! see it twice and must go by its id. A request on a new connection is sent once.
 
 mod dial;
+mod guard;
 mod resolve;
 mod tls;
 
 use bytes::{Bytes, BytesMut};
 use dial::Dial;
+pub use guard::{OutOfReach, Reach};
 use jackfield_runtime::clock;
 pub use reqwest::header;
 pub use reqwest::{Method, Request, StatusCode, Url};
@@ -50,6 +53,8 @@ pub struct ClientConfig {
     pub trust: Trust,
     /// Our certificate, for receivers that ask for one.
     pub identity: Option<Identity>,
+    /// Where its requests may go.
+    pub reach: Reach,
 }
 
 /// Why a client could not be made.
@@ -72,7 +77,7 @@ pub enum ClientError {
 /// Why a request was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No connection: name resolution, refused, unreachable, TLS, not established within 5 s.
+    /// No connection: name resolution, out of reach, refused, unreachable, TLS, not established within 5 s.
     #[error("{0}")]
     Connect(String),
     /// The connection broke, or what came over it was no HTTP.
@@ -102,8 +107,10 @@ impl Outbound {
     /// # Errors
     /// [`ClientError`] if a certificate or key cannot be used.
     pub fn client(&self, config: ClientConfig) -> Result<Client, ClientError> {
+        let ClientConfig { trust, identity, reach } = config;
+        let reach = Arc::new(reach);
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(config, &self.system_roots)?)
+            .tls_backend_preconfigured(tls::config(trust, identity, &self.system_roots)?)
             .user_agent(&*self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -114,11 +121,11 @@ impl Outbound {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            .dns_resolver(resolve::Resolver)
+            .dns_resolver(resolve::Resolver(Arc::clone(&reach)))
             .connector_layer(dial::Timed)
             .build()
             .map_err(ClientError::Build)?;
-        Ok(Client { http, places: Arc::clone(&self.places) })
+        Ok(Client { http, places: Arc::clone(&self.places), reach })
     }
 }
 
@@ -135,6 +142,7 @@ impl fmt::Debug for Outbound {
 pub struct Client {
     http: reqwest::Client,
     places: Arc<Semaphore>,
+    reach: Arc<Reach>,
 }
 
 /// The right to have one request under way.
@@ -154,6 +162,7 @@ impl Client {
     /// # Errors
     /// [`SendError::Connect`] and [`SendError::Transport`].
     pub async fn send(&self, place: Place, request: Request) -> Result<Response, SendError> {
+        self.reach.check(request.url()).map_err(|refused| SendError::Connect(refused.to_string()))?;
         let again = request.try_clone();
         let dial = Dial::default();
         let mut answer = dial.time(self.http.execute(request)).await;
@@ -204,6 +213,15 @@ impl Response {
         self.arrived
     }
 
+    /// The next piece of the body as it comes, of any size; `None` at its end. For bodies without end; it has no
+    /// deadline of its own. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`SendError::Transport`] if the connection breaks.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, SendError> {
+        self.response.chunk().await.map_err(|error| SendError::of(&error))
+    }
+
     /// The whole body. A connection whose body was read whole is kept.
     ///
     /// # Errors
@@ -215,7 +233,7 @@ impl Response {
             return Err(SendError::TooLong { limit });
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) = self.response.chunk().await.map_err(|error| SendError::of(&error))? {
+        while let Some(chunk) = self.chunk().await? {
             if body.len().saturating_add(chunk.len()) > limit {
                 return Err(SendError::TooLong { limit });
             }

@@ -115,5 +115,45 @@ async fn places_bound_the_requests_under_way() {
 fn what_is_no_certificate_is_refused() {
     let outbound = Outbound::new(1, "x");
     let trust = Trust::Only(b"hello".to_vec());
-    assert!(matches!(outbound.client(ClientConfig { trust, identity: None }), Err(ClientError::Certificate)));
+    assert!(matches!(
+        outbound.client(ClientConfig { trust, ..ClientConfig::default() }),
+        Err(ClientError::Certificate)
+    ));
+}
+
+/// A client of somebody who is not the operator.
+fn guarded(allowed: Option<&str>) -> Client {
+    let besides = allowed.into_iter().map(|network| network.parse().unwrap()).collect();
+    let config = ClientConfig { reach: Reach::Public { besides }, ..ClientConfig::default() };
+    Outbound::new(4, "x").client(config).unwrap()
+}
+
+#[tokio::test]
+async fn a_guarded_client_reaches_this_machine_neither_by_address_nor_by_name() {
+    let (listener, address) = listener().await;
+    for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::ffff:7f00:1]", "0.0.0.0"] {
+        let url = Url::parse(&format!("http://{host}:{}/?token=secret", address.port())).unwrap();
+        let client = guarded(None);
+        let sent = client.send(client.place().await, Request::new(Method::GET, url)).await;
+        let Err(SendError::Connect(detail)) = sent else { panic!("{host}: {sent:?}") };
+        assert!(detail.contains("no public address") && !detail.contains("127."), "{host}: {detail}");
+    }
+    // Nobody knocked.
+    assert!(futures_util::poll!(std::pin::pin!(listener.accept())).is_pending());
+}
+
+#[tokio::test]
+async fn a_guarded_client_goes_where_it_is_allowed_and_follows_nobody_further() {
+    let (inside, forbidden) = listener().await;
+    let (listener, address) = listener().await;
+    let client = guarded(Some("127.0.0.1"));
+    let server = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read_request(&mut socket).await;
+        let head = format!("HTTP/1.1 307 x\r\nlocation: http://{forbidden}/\r\ncontent-length: 0\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+    };
+    let ((), answer) = tokio::join!(server, fetch(&client, address));
+    assert_eq!(answer.unwrap().status(), StatusCode::TEMPORARY_REDIRECT);
+    assert!(futures_util::poll!(std::pin::pin!(inside.accept())).is_pending());
 }

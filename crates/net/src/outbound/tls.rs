@@ -1,6 +1,6 @@
 //! Whom a client believes and who it says it is.
 
-use super::{ClientConfig, ClientError};
+use super::ClientError;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -33,10 +33,11 @@ impl fmt::Debug for Identity {
 }
 
 pub(super) fn config(
-    config: ClientConfig,
+    trust: Trust,
+    identity: Option<Identity>,
     system_roots: &OnceLock<Arc<RootCertStore>>,
 ) -> Result<rustls::ClientConfig, ClientError> {
-    let roots = match config.trust {
+    let roots = match trust {
         Trust::System => Arc::clone(system_roots.get_or_init(|| Arc::new(load_system_roots()))),
         Trust::Only(pem) => Arc::new(roots_of(&pem)?),
     };
@@ -45,7 +46,7 @@ pub(super) fn config(
         .with_safe_default_protocol_versions()
         .map_err(ClientError::Identity)?
         .with_root_certificates(roots);
-    let Some(identity) = config.identity else {
+    let Some(identity) = identity else {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(&identity.certificates)?;
