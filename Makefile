@@ -12,7 +12,7 @@ SOAK ?= 10m
 ADVISORIES ?= advisories
 CHECKS := fmt tidy clippy docs bench build generated unit doctest simulate e2e
 
-.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak e2e-net lint deny fmt
+.PHONY: help setup build demo test test-all bench bench-quick perf-check fuzz-smoke fuzz-long mutants soak e2e-net lint deny fmt package
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,11 @@ setup: ## Install what is missing to build and test (Debian packages, test runne
 build: ## Build the server: target/release/jackfield
 	@scripts/setup build
 	cargo build --release --locked --package jackfield-cli
+
+package: ## A package for Debian, a static tarball, their checksums, in target/package/; checks the Dockerfile
+	@scripts/setup package
+	scripts/package
+	scripts/package-check $(TARGET_DIR)/package/*.deb
 
 demo: ## Build, then show a live stream, its events and its hooks for half a minute
 	@scripts/setup demo
