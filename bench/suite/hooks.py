@@ -8,7 +8,7 @@ import time
 from .measure import CALM, Target, scratch
 from .processes import CLIP, HOT_PATHS, LEAD_SECONDS, LOAD_CORE, SERVER_CORE, TOOL, Failed, WrongAnswer, cpu_per_minute, load, parsed, pinned, play, publishing, receiver
 from .programs import hook_programs, pipelined
-from .servers import cpu_seconds, floor, others_and_slow, resident_bytes
+from .servers import cpu_seconds, floor, others_and_slow, relay, resident_bytes
 
 # The default of a hook's `queue`, and of the workers that it may have.
 QUEUE, WORKERS = 1000, 4
@@ -152,10 +152,25 @@ def floors(round):
             round.note("floor", {figure: cpu_per_minute(result) * 1000 / 200, f"{figure} writes": result["segments_per_s"]["p50"]})
 
     def asking(folder, app, *how):
-        # On the server's core, where the server asks from.
-        result = round.keep("floor", f"ask {app}", load("askfloor", *how, "--count", round.sizes.publishes, core=SERVER_CORE))
+        # On the server's core, where the server asks from, and as seldom.
+        result = round.keep("floor", f"ask {app}", load("askfloor", *how, "--count", round.sizes.publishes, "--gap-ms", round.sizes.gap_ms, core=SERVER_CORE))
         round.note("floor", {f"{app} {point}": result["ask_ms"][point] for point in ("p50", "p99")})
 
+    def relayed(what, *options):
+        with scratch() as folder, relay(folder) as address:
+            return round.keep("floor", what, load("relayed", address, "--flv", CLIP, *options))
+
+    def few():
+        result = relayed("relay to 5", "--n", 5, "--secs", round.sizes.short_seconds)["latency_ms"]
+        round.note("floor", {f"few {point}": result[point] for point in ("p50", "p99")})
+
+    def arrivals():
+        result = relayed("arrivals", "--n", 0, "--arrivals", 100, "--gap-ms", round.sizes.arrival_ms)["first_key_ms"]
+        round.note("floor", {f"first key {point}": result[point] for point in ("p50", "max")})
+
+    for part, measure in (("latency", few), ("arrivals", arrivals)):
+        if part in round.parts:
+            round.step("floor", part, measure)
     for part, figure, batch_ms in (("fan-out", "cpu", 0), ("batches", "cpu 350", 350)):
         if part in round.parts:
             round.step("floor", part, lambda: broadcast(figure, batch_ms))

@@ -56,7 +56,8 @@ rtmp_load pubtime URL/live/p{{i}} --count {sizes.publishes} --gap-ms {sizes.gap_
 rtmp_load pubtime URL/slow/p{{i}} --count 20 --parallel; rtmp_load hook --delay-ms 1000
 rtmp_load flood URL/live/none --rate {sizes.flood_rate} --secs {sizes.short_seconds:.0f}
 rtmp_load floor --flv 720p30.flv --n 200 [--batch-ms 350]; rtmp_load play FLOOR/live/s --raw --n 200
-rtmp_load askfloor --url RECEIVER | --worker WORKER | --run PROGRAM
+rtmp_load relay --flv 720p30.flv; rtmp_load relayed RELAY --flv 720p30.flv --n 5 (or --n 0 --arrivals 100 --gap-ms 210)
+rtmp_load askfloor --url RECEIVER | --worker WORKER | --run PROGRAM --gap-ms 10
 hot_paths notices {sizes.notices} WORKER
 ```
 """

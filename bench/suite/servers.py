@@ -190,3 +190,12 @@ def floor(folder, viewers, batch_ms=0):
     with running(command, log) as process:
         line = wait_for("floor program", 10, lambda: log.read_text().partition("\n")[0])
         yield f"rtmp://{json.loads(line)['listen']}/live/s", process.pid
+
+
+@contextlib.contextmanager
+def relay(folder):
+    """The program that hands on what comes, and answers as often as a player is answered."""
+    log = folder / "relay.log"
+    with running(pinned(SERVER_CORE, TOOL, "relay", "--flv", CLIP), log):
+        line = wait_for("relay", 10, lambda: log.read_text().partition("\n")[0])
+        yield json.loads(line)["listen"]

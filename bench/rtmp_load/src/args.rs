@@ -10,7 +10,9 @@ pub const USAGE: &str = "usage:
   rtmp_load hook [--listen A:P] [--delay-ms MS] [--status CODE] [--body TEXT] [--show]
   rtmp_load cpu --pid P[,P] --secs S
   rtmp_load floor --flv FILE --n N [--listen A:P] [--batch-ms B]
-  rtmp_load askfloor --url A:P | --worker COMMAND | --run COMMAND [--count K] [--bytes N]";
+  rtmp_load askfloor --url A:P | --worker COMMAND | --run COMMAND [--count K] [--bytes N] [--gap-ms MS]
+  rtmp_load relay --flv FILE
+  rtmp_load relayed A:P --flv FILE [--n N] [--secs S] [--arrivals K --gap-ms MS]";
 
 pub struct Args {
     pub cmd: String,

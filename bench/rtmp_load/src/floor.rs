@@ -71,11 +71,13 @@ pub fn ask(a: &Args) -> Result<(), String> {
         "{{\"v\":1,\"type\":\"authorize_publish\",\"data\":\"{}\"}}\n",
         "x".repeat(a.num("bytes", 600.0)? as usize)
     );
+    // Who is asked seldom finds the machine cold.
+    let gap = Duration::from_secs_f64(a.num("gap-ms", 0.0)? / 1e3);
     let mut times = Vec::new();
     let text = |e: std::io::Error| e.to_string();
     if let Some(address) = a.opt.get("url") {
         let mut asker = Post::open(address).map_err(text)?;
-        times = timed(count, || asker.ask(&event)).map_err(text)?;
+        times = timed(count, gap, || asker.ask(&event)).map_err(text)?;
     } else if let Some(command) = a.opt.get("worker") {
         let mut child = start(command).map_err(text)?;
         let mut to = child.stdin.take().ok_or("no stdin")?;
@@ -90,11 +92,11 @@ pub fn ask(a: &Args) -> Result<(), String> {
             }
         };
         ask().map_err(text)?; // the interpreter's own start does not count
-        times = timed(count, ask).map_err(text)?;
+        times = timed(count, gap, ask).map_err(text)?;
         drop(to);
         child.wait().map_err(text)?;
     } else if let Some(command) = a.opt.get("run") {
-        times = timed(count, || {
+        times = timed(count, gap, || {
             let mut child = start(command)?;
             if let Some(mut to) = child.stdin.take() {
                 // A program that reads nothing may be gone by now.
@@ -114,9 +116,14 @@ pub fn ask(a: &Args) -> Result<(), String> {
     Ok(())
 }
 
-fn timed(count: usize, mut ask: impl FnMut() -> std::io::Result<()>) -> std::io::Result<Vec<f64>> {
+fn timed(
+    count: usize,
+    gap: Duration,
+    mut ask: impl FnMut() -> std::io::Result<()>,
+) -> std::io::Result<Vec<f64>> {
     (0..count)
         .map(|_| {
+            std::thread::sleep(gap);
             let t = Instant::now();
             ask().map(|()| t.elapsed().as_secs_f64() * 1e3)
         })

@@ -13,6 +13,7 @@ mod play_report;
 mod proc;
 mod publish;
 mod reference;
+mod relay;
 mod report;
 mod session;
 mod sys;
@@ -41,6 +42,8 @@ fn main() {
         "flood" => flood::run(&a),
         "floor" => floor::run(&a),
         "askfloor" => floor::ask(&a),
+        "relay" => relay::relay(&a),
+        "relayed" => relay::relayed(&a),
         _ => Err(USAGE.to_string()),
     });
     if let Err(e) = r {
