@@ -1,0 +1,239 @@
+//! From what the engine tells to what is kept: masked, cut to size, and without a name that was replaced.
+
+use super::delivery::{Delivery, Entry, Fallback, Fate, QuestionStep, QuestionTrace};
+use super::gather::{Called, Raw};
+use crate::record::Timing;
+use bytes::Bytes;
+use jackfield_events::{Answer, Decision, Event, Kind, Masker, Verdict};
+use jackfield_hooks::{Concluded, Mode, Next, Origin, Owner, Settled, Why};
+use jackfield_media::{Mono, SessionId, StreamKey, Text, UnixTime};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest text of a failure that is kept, in bytes.
+const MAX_TEXT: usize = 1024;
+/// Sessions whose name was replaced, and whose next question is still awaited.
+const MAX_RENAMED: usize = 4096;
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+
+/// Makes entries out of what ended.
+#[derive(Debug)]
+pub(super) struct Shower {
+    masker: Masker,
+    renamed: Renamed,
+}
+
+/// Sessions whose stream a hook gave another name: the name before it is often the publisher's key, and the questions that
+/// follow still carry it in their URLs.
+#[derive(Debug, Default)]
+struct Renamed {
+    known: HashSet<SessionId>,
+    order: VecDeque<SessionId>,
+}
+
+impl Renamed {
+    fn remember(&mut self, session: SessionId) {
+        if self.known.insert(session) {
+            self.order.push_back(session);
+        }
+        while self.order.len() > MAX_RENAMED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    fn has(&self, session: Option<SessionId>) -> bool {
+        session.is_some_and(|session| self.known.contains(&session))
+    }
+}
+
+impl Shower {
+    pub(super) fn new(masker: Masker) -> Self {
+        Self { masker, renamed: Renamed::default() }
+    }
+
+    pub(super) fn show(&mut self, now: UnixTime, raw: Raw) -> Entry {
+        match raw {
+            Raw::Notice(settled, timing) => Entry::Notice(Arc::new(self.notice(now, &settled, timing))),
+            Raw::Question(concluded, calls) => {
+                Entry::Question(Arc::new(self.question(now, &concluded, calls)))
+            }
+        }
+    }
+
+    fn notice(&self, at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
+        let mut delivery = basics(at, settled, timing);
+        if settled.event.spec().kind.is_question() || settled.origin == Origin::Memory {
+            // What is told has its secrets masked already.
+            let renamed = self.renamed.has(settled.event.scope().session_id);
+            delivery.request = Some(match renamed {
+                true => hide_urls(&settled.event).json().clone(),
+                false => settled.event.json().clone(),
+            });
+        }
+        delivery
+    }
+
+    fn question(&mut self, at: UnixTime, concluded: &Concluded, calls: Vec<Called>) -> QuestionTrace {
+        let (event, scope) = (&concluded.event, concluded.event.scope());
+        let resolves = event.spec().kind == Kind::Resolve;
+        let renames =
+            resolves && calls.iter().any(|call| call.settled.event.scope().stream_key != scope.stream_key);
+        if let (true, Some(session)) = (renames, scope.session_id) {
+            self.renamed.remember(session);
+        }
+        let renamed = self.renamed.has(scope.session_id);
+        let mut calls: BTreeMap<_, _> = calls.into_iter().map(|call| (call.settled.delivery, call)).collect();
+        let mut steps = Vec::with_capacity(concluded.chain.len());
+        for step in &concluded.chain {
+            let call = step.delivery.and_then(|delivery| calls.remove(&delivery));
+            let delivery = call.map(|call| {
+                // When this call ended, on the clock that showed `at` at the end of all.
+                let before =
+                    i64::try_from((concluded.ended - call.settled.ended).as_micros()).unwrap_or(i64::MAX);
+                let at = UnixTime(at.0.saturating_sub(before));
+                Arc::new(self.step(at, concluded, call, renamed))
+            });
+            steps.push(QuestionStep { hook: step.hook.clone(), why: step.why, delivery });
+        }
+        QuestionTrace {
+            event_id: event.stamp().id,
+            seq: event.stamp().seq,
+            event: event.event_type(),
+            key: scope.stream_key.clone(),
+            conn_id: scope.conn_id,
+            session_id: scope.session_id,
+            at,
+            elapsed: concluded.ended - concluded.asked,
+            verdict: concluded.verdict.clone().map(cut_verdict),
+            fallback: fallback(concluded.verdict.as_ref(), &steps),
+            steps,
+        }
+    }
+
+    fn step(&self, at: UnixTime, concluded: &Concluded, call: Called, renamed: bool) -> Delivery {
+        let Called { settled, timing, answer } = call;
+        let key = &concluded.event.scope().stream_key;
+        let mut delivery = basics(at, &settled, timing);
+        delivery.input_sha256 = Some(Sha256::digest(settled.event.json()).into());
+        delivery.request = Some(self.request(&settled.event, &concluded.event, renamed));
+        delivery.key.clone_from(key);
+        delivery.decision = delivery.decision.map(|decision| known_name(decision, key.as_ref()));
+        delivery.answer =
+            answer.map(|answer| Answer { decision: known_name(answer.decision, key.as_ref()), ..answer });
+        delivery
+    }
+
+    /// The envelope as it may be kept: under the name that the question was left with.
+    fn request(&self, seen: &Event, left: &Event, renamed: bool) -> Bytes {
+        match renamed {
+            true if seen.scope().stream_key != left.scope().stream_key => hide_urls(left).json().clone(),
+            true => hide_urls(seen).json().clone(),
+            false => seen.masked(&self.masker).json().clone(),
+        }
+    }
+}
+
+/// All but what only questions have.
+fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
+    let (stamp, scope) = (settled.event.stamp(), settled.event.scope());
+    Delivery {
+        id: settled.delivery,
+        event_id: stamp.id,
+        seq: stamp.seq,
+        event: settled.event.event_type(),
+        hook: settled.hook.clone(),
+        mode: match settled.owner {
+            Owner::Question(_) => Mode::Decide,
+            Owner::Notice => Mode::Notify,
+        },
+        key: scope.stream_key.clone(),
+        conn_id: scope.conn_id,
+        session_id: scope.session_id,
+        attempt: settled.attempt,
+        outcome: settled.outcome,
+        // The answer to a notice is not looked at.
+        decision: settled.decision.clone().filter(|_| settled.owner != Owner::Notice),
+        policy: settled.policy.clone(),
+        overrides: settled.overrides.clone(),
+        fate: match settled.next {
+            Next::Over => Fate::Over,
+            Next::Again(then) => Fate::Again(later(at, settled.ended, then)),
+            Next::Lost => Fate::Lost,
+            Next::Kept => Fate::Kept,
+        },
+        queued: settled.sent.unwrap_or(settled.ended) - settled.queued,
+        connect: timing.map_or(Duration::ZERO, |timing| timing.connect),
+        handler: timing.map_or(Duration::ZERO, |timing| timing.handler),
+        at,
+        detail: cut(&settled.detail.as_str().into()),
+        pid: timing.and_then(|timing| timing.pid),
+        request: None,
+        answer: None,
+        input_sha256: None,
+    }
+}
+
+/// What the wall clock shows at a local time that lies ahead.
+fn later(at: UnixTime, now: Mono, then: Mono) -> UnixTime {
+    UnixTime(at.0.saturating_add(i64::try_from((then - now).as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// What decided when no hook's answer did.
+fn fallback(verdict: Option<&Verdict>, steps: &[QuestionStep]) -> Option<Fallback> {
+    let mut asked = steps.iter().filter_map(|step| step.delivery.as_ref());
+    match verdict? {
+        _ if steps.iter().all(|step| step.why != Why::Asked) => Some(Fallback::NoHook),
+        _ if asked.clone().any(|call| call.policy.is_some()) => Some(Fallback::OnError),
+        Verdict::Allow { .. } if asked.all(|call| call.decision == Some(Decision::Pass)) => {
+            Some(Fallback::NoOpinion)
+        }
+        _ => None,
+    }
+}
+
+/// The event with every field hidden that a client's name may stand in.
+fn hide_urls(event: &Event) -> Event {
+    let secret = |name: &str| event.spec().fields.iter().any(|field| field.masked && field.name == name);
+    let hidden = |(name, value): &(&'static str, Value)| match value {
+        Value::String(text) if secret(name) && !text.is_empty() => (*name, Value::from(HIDDEN)),
+        value => (*name, value.clone()),
+    };
+    let data = event.data().iter().map(hidden).collect();
+    Event::new(event.event_type(), event.stamp().clone(), event.scope().clone(), data)
+}
+
+/// A replacement that was replaced in its turn is no more to be told than the name before it.
+fn known_name(decision: Decision, key: Option<&StreamKey>) -> Decision {
+    match decision {
+        Decision::Replace(value) if !key.is_some_and(|key| key.as_str().ends_with(value.as_str())) => {
+            Decision::Replace(HIDDEN.into())
+        }
+        decision => decision,
+    }
+}
+
+/// Answers were cut when they were parsed; what a failure says of itself was not.
+fn cut_verdict(mut verdict: Verdict) -> Verdict {
+    if let Verdict::Deny(denial) = &mut verdict
+        && let Some(text) = &mut denial.reason.text
+    {
+        *text = cut(text);
+    }
+    verdict
+}
+
+fn cut(text: &Text) -> Text {
+    match text.len() {
+        0..=MAX_TEXT => text.clone(),
+        _ => {
+            let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            text.get(..end).unwrap_or_default().into()
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is kept: what ended and was not looked at yet, the newest records in memory, and the journal behind them.
+
+use super::DeliveriesCounters;
+use super::delivery::{Delivery, Entry};
+use super::follow::Follower;
+use super::gather::Raw;
+use super::shown::Shower;
+use jackfield_events::Masker;
+use jackfield_hooks::{Outcome, Owner};
+use jackfield_journal::{Limit, Reader, Recovery};
+use jackfield_media::UnixTime;
+use jackfield_runtime::Tasks;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore, broadcast};
+
+/// Records that stay in memory after they were written, so that what was just made is found without the disk.
+const RECENT: usize = 4096;
+/// Records in memory when the disk does not take them.
+const MAX_UNWRITTEN: usize = 32_768;
+/// What ended and was not looked at yet.
+const MAX_INCOMING: usize = 65_536;
+/// The same without a journal, where nobody looks until somebody asks.
+const MAX_INCOMING_IN_MEMORY: usize = RECENT;
+/// Notices that were delivered, a second.
+const MAX_SUCCESSES: u32 = 20_000;
+/// What a follower may leave unread.
+const FOLLOWED: usize = 1024;
+/// Searches on disk at once: each holds a thread and a processor.
+const SEARCHES: usize = 2;
+
+/// The journal, as a search sees it.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) reader: Reader,
+    pub(super) tasks: Tasks,
+}
+
+/// All that clones of [`super::Deliveries`] share.
+#[derive(Debug)]
+pub(super) struct Store {
+    incoming: Mutex<Incoming>,
+    kept: Mutex<Kept>,
+    pub(super) disk: Option<Disk>,
+    /// Something came in.
+    pub(super) woken: Notify,
+    pub(super) searches: Semaphore,
+    followers: broadcast::Sender<Arc<Delivery>>,
+    last_number: u64,
+    left_out: AtomicU64,
+    lost: AtomicU64,
+    pub(super) unreadable: AtomicU64,
+    pub(super) failing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Incoming {
+    raw: VecDeque<(UnixTime, Raw)>,
+    /// The second that is counted.
+    second: i64,
+    successes: u32,
+}
+
+#[derive(Debug)]
+struct Kept {
+    shower: Shower,
+    next: u64,
+    /// By ascending position.
+    recent: VecDeque<(u64, Entry)>,
+    /// The last position that was written; all of them when there is no journal.
+    written: u64,
+    count: u64,
+}
+
+impl Store {
+    pub(super) fn new(masker: Masker, disk: Option<Disk>, recovery: &Recovery) -> Self {
+        let last = recovery.last.unwrap_or_default();
+        let written = if disk.is_some() { last } else { u64::MAX };
+        let recent = VecDeque::new();
+        let kept = Kept { shower: Shower::new(masker), next: last + 1, recent, written, count: 0 };
+        let last_number = disk.as_ref().map_or(0, |disk| newest_number(&disk.reader, last));
+        Self {
+            incoming: Mutex::default(),
+            kept: Mutex::new(kept),
+            disk,
+            woken: Notify::new(),
+            searches: Semaphore::new(SEARCHES),
+            followers: broadcast::Sender::new(FOLLOWED),
+            last_number,
+            left_out: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+        }
+    }
+
+    /// The highest number among the last records that were stored by a server before this one.
+    pub(super) fn last_known_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// Takes in what ended. Called by whoever ended it: it must be short.
+    pub(super) fn push(&self, now: UnixTime, raw: Raw) {
+        let mut incoming = self.incoming();
+        if is_success(&raw) && !incoming.admits(now) {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if self.disk.is_none() {
+            if incoming.raw.len() >= MAX_INCOMING_IN_MEMORY {
+                incoming.raw.pop_front();
+            }
+        } else if incoming.raw.len() >= MAX_INCOMING {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        incoming.raw.push_back((now, raw));
+        drop(incoming);
+        self.woken.notify_one();
+    }
+
+    /// Looks at what came in: afterwards it is among the kept.
+    pub(super) fn take_in(&self) {
+        let mut kept = self.kept();
+        let raw = std::mem::take(&mut self.incoming().raw);
+        let followed = self.followers.receiver_count() > 0;
+        for (now, raw) in raw {
+            let entry = kept.shower.show(now, raw);
+            if followed {
+                for delivery in entry.deliveries() {
+                    // Nobody follows any more: then nobody misses it.
+                    drop(self.followers.send(Arc::clone(delivery)));
+                }
+            }
+            self.lost.fetch_add(kept.keep(entry), Ordering::Relaxed);
+        }
+    }
+
+    /// The newest entries before this position, newest first, and the position that the journal goes on before.
+    pub(super) fn recent(&self, before: u64) -> (Vec<(u64, Entry)>, u64) {
+        let kept = self.kept();
+        let end = kept.recent.partition_point(|(position, _)| *position < before);
+        let entries = kept.recent.range(..end).rev().cloned().collect();
+        let oldest = kept.recent.front().map_or(kept.next, |(position, _)| *position);
+        (entries, oldest.min(before))
+    }
+
+    /// Entries that were not written yet, at most so many, in their order.
+    pub(super) fn unwritten(&self, most: usize) -> Vec<(u64, Entry)> {
+        let kept = self.kept();
+        let from = kept.recent.partition_point(|(position, _)| *position <= kept.written);
+        kept.recent.range(from..).take(most).cloned().collect()
+    }
+
+    /// All up to this position was written.
+    pub(super) fn written(&self, up_to: u64) {
+        let mut kept = self.kept();
+        kept.written = kept.written.max(up_to);
+        kept.forget();
+    }
+
+    /// These records cannot be written, ever.
+    pub(super) fn unwritable(&self, records: u64) {
+        self.lost.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn follow(&self) -> Follower {
+        Follower(self.followers.subscribe())
+    }
+
+    pub(super) fn counters(&self) -> DeliveriesCounters {
+        let incoming = self.incoming().raw.len();
+        let kept = self.kept();
+        let from = kept.recent.partition_point(|(position, _)| *position <= kept.written);
+        DeliveriesCounters {
+            kept: kept.count + incoming as u64,
+            left_out: self.left_out.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            unreadable: self.unreadable.load(Ordering::Relaxed),
+            unwritten: if self.disk.is_some() { incoming + kept.recent.len() - from } else { 0 },
+            failing: self.failing.load(Ordering::Relaxed),
+            bytes: self.disk.as_ref().map_or(0, |disk| disk.reader.bytes()),
+        }
+    }
+
+    fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Incoming {
+    /// Whether one more success has room in this second.
+    fn admits(&mut self, now: UnixTime) -> bool {
+        if now.seconds() != self.second {
+            (self.second, self.successes) = (now.seconds(), 0);
+        }
+        self.successes += 1;
+        self.successes <= MAX_SUCCESSES
+    }
+}
+
+impl Kept {
+    /// Adds an entry; returns how many the disk has lost by it.
+    fn keep(&mut self, entry: Entry) -> u64 {
+        self.recent.push_back((self.next, entry));
+        self.next += 1;
+        self.count += 1;
+        self.forget();
+        let mut lost = 0;
+        while self.recent.len() > MAX_UNWRITTEN {
+            self.recent.pop_front();
+            lost += 1;
+        }
+        lost
+    }
+
+    /// Lets go of what was written and is not among the newest.
+    fn forget(&mut self) {
+        while self.recent.len() > RECENT
+            && self.recent.front().is_some_and(|(position, _)| *position <= self.written)
+        {
+            self.recent.pop_front();
+        }
+    }
+}
+
+/// A notice that was delivered at the first try.
+fn is_success(raw: &Raw) -> bool {
+    let Raw::Notice(settled, _) = raw else { return false };
+    settled.outcome == Outcome::Answered && settled.attempt == 1 && settled.owner == Owner::Notice
+}
+
+/// The highest number among the newest records. Numbers ascend nearly in the order of records; what this misses the clock
+/// makes up for.
+fn newest_number(reader: &Reader, last: u64) -> u64 {
+    let batch = reader.read_before(last.saturating_add(1), Limit::records(RECENT)).unwrap_or_default();
+    let entries = batch.records.iter().filter_map(|record| Entry::parse(&record.body));
+    let numbers = entries.map(|entry| entry.deliveries().iter().map(|delivery| delivery.id.0).max());
+    numbers.flatten().max().unwrap_or_default()
+}
