@@ -39,6 +39,8 @@ catalogue! {
     notices::CodecDetected,
     notices::PlayStart,
     notices::PlayStop,
+    notices::EventsLost,
+    notices::HookDisabled,
     questions::AuthorizeConnection,
     questions::ResolvePublish,
     questions::AuthorizePublish,
@@ -98,6 +100,12 @@ impl EventSet {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// All notices of the catalogue.
+    #[must_use]
+    pub fn notices() -> Self {
+        EventType::ALL.iter().copied().filter(|event| !event.spec().kind.is_question()).collect()
     }
 
     /// The set as bits, to keep it in an atomic.

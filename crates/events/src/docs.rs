@@ -1,6 +1,6 @@
 //! The catalogue as documents: `docs/events.md` and `jackfield events --json`.
 
-use crate::{EventSpec, EventType, FieldSpec, OnError, OrderedBy};
+use crate::{Class, EventSpec, EventType, FieldSpec, OnError, OrderedBy};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -44,7 +44,14 @@ impl EventSpec {
             "node": "media-1", "time": "2023-11-14T22:13:20.123456Z", "v": 1, "data": data,
         });
         let of_a_stream = self.ordered_by == OrderedBy::Stream;
-        let of_a_client = !matches!(self.event_type, EventType::StreamCreate | EventType::StreamDelete);
+        let of_a_client = !matches!(
+            self.event_type,
+            EventType::StreamCreate
+                | EventType::StreamDelete
+                | EventType::ConnectionRefused
+                | EventType::EventsLost
+                | EventType::HookDisabled
+        );
         if of_a_client {
             event["conn_id"] = json!("c000001");
         }
@@ -104,13 +111,14 @@ fn envelope_table(out: &mut String) {
         ("id", "string", "ULID, the same over retries and for all hooks: deduplicate by it"),
         ("seq", "string", "order on this node, digits"),
         ("node", "string", "name of the node"),
-        ("conn_id", "string", "connection; never on `stream_create` and `stream_delete`"),
+        ("conn_id", "string", "connection; never on events of a stream itself or of the server"),
         ("session_id", "string", "publish or play session, where there is one"),
         ("stream_key", "string", "`app/name`; never on events of a connection"),
         ("epoch", "integer", "+1 for each new publish session of a key, from `publish_start` on"),
         ("time", "string", "RFC 3339 with microseconds"),
         ("v", "integer", "schema version of `data`: 1"),
-        ("num_dropped", "integer", "events that this hook's full queue lost just before this one"),
+        ("test", "boolean", "`true` on an event that did not happen, but was made to try hooks; else absent"),
+        ("num_dropped", "integer", "events of this hook that were lost just before this one"),
         ("hook", "string", "questions: name of the hook that is asked"),
         ("attempt", "integer", "questions: number of the try, from 1"),
         ("deadline_ms", "integer", "questions: milliseconds left when the call is sent"),
@@ -128,9 +136,13 @@ fn envelope_table(out: &mut String) {
 fn section(out: &mut String, spec: &EventSpec) {
     let fails =
         spec.on_error().map_or(String::new(), |policy| format!(" If it fails: **{}**.", policy.word()));
+    let volatile = match spec.class {
+        Class::Durable => "",
+        Class::Volatile => " Held in memory only: a hook that lags misses it.",
+    };
     write!(
         out,
-        "\n## `{}`\n\n*{}.* {}{fails}\n\n| field | type | meaning | example |\n|---|---|---|---|\n",
+        "\n## `{}`\n\n*{}.* {}{volatile}{fails}\n\n| field | type | meaning | example |\n|---|---|---|---|\n",
         spec.name,
         spec.kind.as_str(),
         spec.when.trim(),
@@ -175,6 +187,7 @@ mod tests {
     fn an_example_has_what_events_of_its_kind_have_and_nothing_else() {
         for (event, here, absent) in [
             ("connection_accept", &["conn_id"][..], &["stream_key", "session_id", "epoch", "hook"][..]),
+            ("events_lost", &[], &["conn_id", "stream_key", "session_id", "epoch"]),
             ("stream_create", &["stream_key"], &["conn_id", "session_id", "epoch"]),
             ("publish_start", &["conn_id", "stream_key", "session_id", "epoch"], &["hook", "deadline_ms"]),
             ("authorize_connection", &["conn_id", "hook", "deadline_ms"], &["stream_key", "epoch"]),

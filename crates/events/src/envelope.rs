@@ -7,8 +7,16 @@ use serde_json::{Map, Value};
 use std::sync::OnceLock;
 use ulid::Ulid;
 
+mod parse;
+
+pub use parse::ParseError;
+
 /// Version of `data` (`v` in the envelope).
 const SCHEMA_VERSION: u32 = 1;
+/// What an event takes in memory beside its fields: itself and the envelope's own part of its line.
+const HELD_BYTES: usize = 768;
+/// What a field takes beside its text: itself, its name in the line and what surrounds it.
+const HELD_BYTES_OF_FIELD: usize = 96;
 
 /// What an event is about.
 #[derive(Debug, Clone, Default)]
@@ -54,14 +62,41 @@ pub struct Event {
     stamp: Stamp,
     scope: Scope,
     data: Vec<(&'static str, Value)>,
+    purpose: Purpose,
     json: OnceLock<Bytes>,
+}
+
+/// Whether an event happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Fact,
+    Test,
 }
 
 impl Event {
     /// An event of this type with rendered `data`.
     #[must_use]
     pub fn new(event_type: EventType, stamp: Stamp, scope: Scope, data: Vec<(&'static str, Value)>) -> Self {
-        Self { event_type, stamp, scope, data, json: OnceLock::new() }
+        Self { event_type, stamp, scope, data, purpose: Purpose::Fact, json: OnceLock::new() }
+    }
+
+    /// The same event as one that did not happen: hooks read `"test":true` in its envelope.
+    #[must_use]
+    pub fn as_test(self) -> Self {
+        Self { purpose: Purpose::Test, json: OnceLock::new(), ..self }
+    }
+
+    /// Whether it did not happen, but was made to try hooks.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.purpose == Purpose::Test
+    }
+
+    /// About how many bytes of memory it takes, once it is serialised.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let text = |value: &Value| value.as_str().map_or(0, str::len);
+        self.data.iter().fold(HELD_BYTES, |sum, (_, value)| sum + HELD_BYTES_OF_FIELD + 2 * text(value))
     }
 
     /// Its place in the catalogue.
@@ -152,6 +187,7 @@ impl Event {
             stamp: self.stamp.clone(),
             scope: self.scope.clone(),
             data: self.data.clone(),
+            purpose: self.purpose,
             json: OnceLock::new(),
         }
     }
@@ -180,6 +216,9 @@ impl Event {
             out.field(name, value);
         }
         out.field("v", SCHEMA_VERSION);
+        if self.is_test() {
+            out.field("test", true);
+        }
         if num_dropped > 0 {
             out.field("num_dropped", num_dropped);
         }
@@ -210,7 +249,7 @@ impl Event {
 
     /// The variables of a one-shot program, without their prefix: `TYPE`, `TIMESTAMP`, `CONN_ID`,
     /// `STREAM_KEY`, then each scalar of `data` in the catalogue's order, then `ID SEQ NODE
-    /// SESSION_ID EPOCH TIME`. The flag says whether the historic name has `RTMP_EVENT_` instead of `RTMP_`.
+    /// SESSION_ID EPOCH TIME`, and `TEST`, which is `true`, for one that did not happen. The flag says whether the historic name has `RTMP_EVENT_` instead of `RTMP_`.
     #[must_use]
     pub fn variables(&self) -> Vec<Variable> {
         let identity: Map<String, Value> =
@@ -243,6 +282,9 @@ impl Event {
             push(name, value);
         }
         push_known(&["id", "seq", "node", "session_id", "epoch", "time"], &mut push);
+        if self.is_test() {
+            push("test", &Value::Bool(true));
+        }
         out
     }
 

@@ -40,6 +40,25 @@ pub enum OrderedBy {
     Stream,
 }
 
+/// What becomes of a notice when a hook lags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It is stored, and kept until each hook has it.
+    Durable,
+    /// Anybody can cause it at any rate: it is held in memory only, and hooks that lag behind that miss it.
+    Volatile,
+}
+
+impl Class {
+    /// What the definition says, if it says something.
+    pub(crate) const fn given(given: &[Self]) -> Self {
+        match given {
+            [class, ..] => *class,
+            [] => Self::Durable,
+        }
+    }
+}
+
 /// One field of `data`.
 #[derive(Debug)]
 pub struct FieldSpec {
@@ -72,6 +91,8 @@ pub struct EventSpec {
     pub log: &'static str,
     /// What orders it.
     pub ordered_by: OrderedBy,
+    /// What becomes of it when a hook lags.
+    pub class: Class,
     /// The fields of `data`, in order.
     pub fields: &'static [FieldSpec],
 }
@@ -106,7 +127,7 @@ pub trait Fact {
 macro_rules! define {
     ($(
         $(#[doc = $when:literal])+
-        $kind:ident $name:ident $wire:literal by $order:ident logs $log:literal {
+        $kind:ident $name:ident $wire:literal by $order:ident $(, $class:ident)? logs $log:literal {
             $( $(#[doc = $about:literal])+ $field:ident : $ty:ty = $example:expr, )*
         }
     )*) => { $(
@@ -125,6 +146,7 @@ macro_rules! define {
                 when: concat!($($when),+),
                 log: $log,
                 ordered_by: $crate::OrderedBy::$order,
+                class: $crate::Class::given(&[ $( $crate::Class::$class )? ]),
                 fields: &[ $( $crate::FieldSpec {
                     name: stringify!($field),
                     json_type: <$ty as $crate::FieldValue>::JSON_TYPE,

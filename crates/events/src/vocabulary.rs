@@ -65,6 +65,24 @@ words! {
         /// `[server] max_connection_rate_per_address`.
         ConnectionRate = "max_connection_rate_per_address",
     }
+    /// Why notices are lost.
+    LossCause {
+        /// The disk is full.
+        DiskFull = "disk_full",
+        /// The disk cannot be written.
+        DiskError = "disk_error",
+        /// The disk takes too long.
+        DiskSlow = "disk_slow",
+        /// Somebody removed the folder in which they were stored.
+        LogRemoved = "log_removed",
+    }
+    /// Why a hook was disabled.
+    DisabledReason {
+        /// Its webhook answered 410: it is gone for good.
+        Gone = "gone",
+        /// Somebody disabled it by the API.
+        Operator = "operator",
+    }
     /// Why a connection, a publish session or a play session ended.
     EndReason {
         /// The peer closed its connection, or left without a word.

@@ -86,3 +86,49 @@ fn a_replaced_key_keeps_the_app_when_it_has_no_slash() {
     let event = event.with_failopen("a").with_failopen("b");
     assert_eq!(event.field("failopen"), Some(&Value::from(vec!["a", "b"])));
 }
+
+#[test]
+fn a_stored_event_is_read_back_as_it_was_written() {
+    for event in [publish_start(), publish_start().as_test()] {
+        let line = event.json();
+        let read = Event::parse(line).unwrap();
+        assert_eq!(read.json(), line);
+        assert_eq!((read.event_type(), read.is_test()), (event.event_type(), event.is_test()));
+        assert_eq!(read.data(), event.data());
+        assert_eq!(read.scope().epoch, Some(Epoch(3)));
+        assert_eq!(read.variables(), event.variables());
+    }
+    for event in EventType::ALL.iter().filter(|event| !event.spec().kind.is_question()) {
+        let spec = event.spec();
+        let data = spec.fields.iter().map(|field| (field.name, (field.example)())).collect();
+        let event = Event::new(*event, publish_start().stamp, Scope::default(), data);
+        assert_eq!(Event::parse(event.json()).unwrap().json(), event.json(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn what_this_server_did_not_write_is_no_event() {
+    let line = String::from_utf8(publish_start().json().to_vec()).unwrap();
+    let parse = |from: &str, to: &str| {
+        assert!(line.contains(from), "{from}");
+        Event::parse(line.replacen(from, to, 1).as_bytes()).unwrap_err()
+    };
+    for (from, to, error) in [
+        ("publish_start", "publish_begin", ParseError::UnknownType("publish_begin".into())),
+        ("\"seq\":\"7\"", "\"seq\":\"-7\"", ParseError::BadField("seq")),
+        ("\"seq\":\"7\"", "\"seq\":\"07\"", ParseError::NotCanonical),
+        ("\"seq\":\"7\",", "", ParseError::BadField("seq")),
+        ("live/show", "../show", ParseError::BadField("stream_key")),
+        ("c000001", "c1", ParseError::NotCanonical),
+        ("\"v\":1", "\"v\":2", ParseError::BadField("v")),
+        ("\"v\":1", "\"v\":1,\"v\":1", ParseError::NotCanonical),
+        ("51234", "\"51234\"", ParseError::BadField("client_port")),
+        ("\"app\"", "\"apb\"", ParseError::UnknownField("apb".into())),
+        ("1700000000,", "1700000001,", ParseError::NotCanonical),
+        ("{", "{ ", ParseError::NotCanonical),
+        ("{", "[", ParseError::NotJson),
+    ] {
+        assert_eq!(parse(from, to), error, "{from} -> {to}");
+    }
+    assert_eq!(Event::parse(&vec![b' '; 2 << 20]).unwrap_err(), ParseError::TooLong);
+}

@@ -52,7 +52,7 @@ define! {
 
     /// Connections are turned away because there are too many, before anything was told of them. Told at most every
     /// 10 s for each reason.
-    Notice ConnectionRefused "connection_refused" by Connection logs "Connections refused" {
+    Notice ConnectionRefused "connection_refused" by Connection, Volatile logs "Connections refused" {
         /// Address of the last one.
         client_ip: IpAddr = "203.0.113.7",
         /// Protocol of its listener.
@@ -65,7 +65,7 @@ define! {
     }
 
     /// A hook answered deny. The name of the stream is not told: a guess may be close to somebody's key.
-    Notice AuthFailed "auth_failed" by Connection logs "Client denied" {
+    Notice AuthFailed "auth_failed" by Connection, Volatile logs "Client denied" {
         /// Address of the client.
         client_ip: IpAddr = "203.0.113.7",
         /// Protocol of the client.
