@@ -10,7 +10,7 @@ use crate::stage::Stages;
 use crate::status::{Presence, StreamSnapshot};
 use crate::stream;
 use crate::subscriber::{Subscriber, ViewerId};
-use jackfield_bus::Bus;
+use jackfield_bus::{Bus, Epochs};
 use jackfield_events::EndReason;
 use jackfield_media::{Mono, SessionId, StreamKey};
 use jackfield_runtime::{Tasks, clock};
@@ -53,10 +53,16 @@ impl Hub {
     /// A hub without streams, and the only thing that can make grants for it.
     #[must_use]
     pub fn new(config: HubConfig, bus: Bus, tasks: Tasks) -> (Self, Minter) {
+        Self::with_epochs(config, bus, tasks, Epochs::default())
+    }
+
+    /// The same, but that publish sessions are numbered on from these epochs.
+    #[must_use]
+    pub fn with_epochs(config: HubConfig, bus: Bus, tasks: Tasks, epochs: Epochs) -> (Self, Minter) {
         let inner = Inner {
             config,
             bus,
-            registry: Registry::default(),
+            registry: Registry::new(epochs),
             tasks,
             stages: OnceLock::new(),
             viewers: AtomicU64::new(0),

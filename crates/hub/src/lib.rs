@@ -60,7 +60,6 @@
 //! What it does not do: it knows no protocol, no socket and no hook; it looks into no payload.
 
 mod config;
-mod epochs;
 mod grant;
 mod hub;
 mod inbox;

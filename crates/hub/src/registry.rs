@@ -1,8 +1,8 @@
 //! Which streams there are, and who waits for one.
 
-use crate::epochs::Epochs;
 use crate::inbox::{Command, Inbox};
-use crate::status::{Presence, Status};
+use crate::status::{Presence, Status, StreamCounters};
+use jackfield_bus::Epochs;
 use jackfield_events::EndReason;
 use jackfield_media::{Epoch, Mono, StreamKey};
 use std::collections::HashMap;
@@ -52,6 +52,12 @@ pub(crate) struct Stopping;
 impl Registry {
     pub(crate) fn find(&self, key: &StreamKey) -> Option<Arc<Entry>> {
         self.tables().streams.get(key).map(Arc::clone)
+    /// Without streams; epochs go on from these.
+    pub(crate) fn new(epochs: Epochs) -> Self {
+        let tables = Mutex::new(Tables { epochs, ..Tables::default() });
+        Self { tables, emptied: Notify::new() }
+    }
+
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {

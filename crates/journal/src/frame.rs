@@ -34,8 +34,8 @@ pub(crate) enum Found {
     Short { start: usize, needed: usize },
 }
 
-/// Finds the first valid record at or after `from` whose position is above `after`.
-pub(crate) fn find(bytes: &[u8], from: usize, after: u64) -> Found {
+/// Finds the first valid record at or after `from` whose position is between these two.
+pub(crate) fn find(bytes: &[u8], from: usize, after: u64, below: u64) -> Found {
     let mut start = from;
     loop {
         let rest = bytes.get(start..).unwrap_or_default();
@@ -45,7 +45,7 @@ pub(crate) fn find(bytes: &[u8], from: usize, after: u64) -> Found {
             return Found::Short { start, needed: HEAD };
         };
         start += at;
-        match check(rest.get(at..).unwrap_or_default(), after) {
+        match check(rest.get(at..).unwrap_or_default(), after, below) {
             Checked::Valid { length, position, time } => {
                 return Found::Frame { start, end: start + length, position, time };
             }
@@ -78,7 +78,7 @@ enum Checked {
 }
 
 /// Whether the bytes, which begin with a marker, begin with a record.
-fn check(bytes: &[u8], after: u64) -> Checked {
+fn check(bytes: &[u8], after: u64, below: u64) -> Checked {
     let Some(head) = bytes.first_chunk::<HEAD>() else { return Checked::Short { needed: HEAD } };
     let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let long = |at: usize| {
@@ -88,7 +88,7 @@ fn check(bytes: &[u8], after: u64) -> Checked {
     };
     let body = usize::try_from(number(4)).unwrap_or(usize::MAX);
     let position = long(12);
-    if body > MAX_BODY || position <= after {
+    if body > MAX_BODY || position <= after || position >= below {
         return Checked::Invalid;
     }
     let length = HEAD + body;
@@ -110,17 +110,18 @@ mod tests {
         put(&mut bytes, 5, UnixTime(-3), b"body");
         let end = bytes.len();
         let found = Found::Frame { start, end, position: 5, time: UnixTime(-3) };
-        assert_eq!(find(&bytes, 0, 4), found);
-        // A position that does not ascend is none.
-        assert!(matches!(find(&bytes, 0, 5), Found::Short { .. }));
+        assert_eq!(find(&bytes, 0, 4, 6), found);
+        // A position that does not ascend is none, nor is one of the next segment.
+        assert!(matches!(find(&bytes, 0, 4, 5), Found::Short { .. }));
+        assert!(matches!(find(&bytes, 0, 5, 6), Found::Short { .. }));
         // Each beginning of it is short, each flipped bit makes it invalid.
         for cut in start..end {
-            assert!(matches!(find(&bytes[..cut], start, 4), Found::Short { .. }), "{cut}");
+            assert!(matches!(find(&bytes[..cut], start, 4, 6), Found::Short { .. }), "{cut}");
         }
         for bit in start * 8..end * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches!(find(&bytes, start, 4), Found::Frame { .. }), "{bit}");
+            assert!(!matches!(find(&bytes, start, 4, 6), Found::Frame { .. }), "{bit}");
         }
     }
 }

@@ -104,7 +104,7 @@ impl Reader {
         let mark = at.checked_sub(1).and_then(|at| marks.get(at));
         let (offset, before) =
             mark.map_or((HEAD, segment.first.saturating_sub(1)), |mark| (mark.offset, mark.position - 1));
-        let mut scan = Scan::open(&segment.path, offset, segment.bytes, before)?;
+        let mut scan = Scan::open(segment, offset, segment.bytes, before)?;
         loop {
             let after = scan.last();
             let Some(hit) = scan.next()? else { return Ok(Done::No) };
@@ -145,7 +145,7 @@ impl Reader {
         let mut end = segment.bytes;
         for mark in marks.iter().rev() {
             if mark.position < position {
-                let mut scan = Scan::open(&segment.path, mark.offset, end, mark.position - 1)?;
+                let mut scan = Scan::open(segment, mark.offset, end, mark.position - 1)?;
                 let mut block = Vec::new();
                 while let Some(hit) = scan.next()? {
                     if hit.position >= position {
@@ -194,7 +194,7 @@ impl Reader {
         let Some(mark) = at.checked_sub(1).and_then(|at| marks.get(at)) else {
             return Ok(segment.first.saturating_sub(1));
         };
-        let mut scan = Scan::open(&segment.path, mark.offset, segment.bytes, mark.position - 1)?;
+        let mut scan = Scan::open(segment, mark.offset, segment.bytes, mark.position - 1)?;
         let mut before = mark.position;
         while let Some(hit) = scan.next()? {
             if hit.time >= time {

@@ -1,11 +1,11 @@
 //! Reading the records of one segment file from an offset on, in pieces.
 
 use crate::frame::{self, Found};
+use crate::segment::{HEAD, Segment};
 use jackfield_media::UnixTime;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 /// Bytes that are read at once, unless a record is longer.
 const PIECE: usize = 128 * 1024;
@@ -39,19 +39,26 @@ pub(crate) struct Scan {
     valid_end: u64,
     /// Position of the last record.
     last: u64,
+    /// No record of the segment has this position or a higher one.
+    below: u64,
 }
 
 impl Scan {
-    /// Reads records between the offsets, whose positions are above `after`.
-    pub(crate) fn open(path: &Path, from: u64, limit: u64, after: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
-        Ok(Self { file, limit, base: from, buffer: Vec::new(), at: 0, valid_end: from, last: after })
+    /// Reads the records of a segment between the offsets, whose positions are above `after`.
+    pub(crate) fn open(segment: &Segment, from: u64, limit: u64, after: u64) -> io::Result<Self> {
+        let (file, below) = (File::open(&segment.path)?, segment.below);
+        Ok(Self { file, limit, base: from, buffer: Vec::new(), at: 0, valid_end: from, last: after, below })
+    }
+
+    /// Reads all records of a segment.
+    pub(crate) fn whole(segment: &Segment) -> io::Result<Self> {
+        Self::open(segment, HEAD, segment.bytes, segment.first.saturating_sub(1))
     }
 
     /// The next valid record; `None` at the limit.
     pub(crate) fn next(&mut self) -> io::Result<Option<Hit>> {
         loop {
-            match frame::find(&self.buffer, self.at, self.last) {
+            match frame::find(&self.buffer, self.at, self.last, self.below) {
                 Found::Frame { start, end, position, time } => {
                     let offset = self.base + start as u64;
                     let skipped = offset - self.valid_end;

@@ -95,6 +95,8 @@ pub(crate) struct Mark {
 pub(crate) struct Segment {
     /// The position that its name says: nothing in it is below.
     pub(crate) first: u64,
+    /// What the next segment begins with: nothing in it is as high.
+    pub(crate) below: u64,
     pub(crate) path: PathBuf,
     /// Bytes that readers may read.
     pub(crate) bytes: u64,
@@ -133,7 +135,7 @@ impl Shared {
         if let Some(marks) = &segment.marks {
             return Ok(Arc::clone(marks));
         }
-        let mut scan = Scan::open(&segment.path, HEAD, segment.bytes, segment.first.saturating_sub(1))?;
+        let mut scan = Scan::whole(segment)?;
         let mut marks = Vec::new();
         while let Some(hit) = scan.next()? {
             add_mark(&mut marks, Mark { position: hit.position, time: hit.time, offset: hit.offset });

@@ -134,6 +134,9 @@ impl Writer {
             if current.is_none() {
                 fs::remove_file(&segment.path).map_err(JournalError::io(&segment.path))?;
                 list.pop();
+                if let Some(last) = list.last_mut() {
+                    last.below = u64::MAX;
+                }
             }
         }
         last = last.max(recovery.last.unwrap_or(0));
@@ -235,13 +238,20 @@ impl Writer {
                     segment.marks = marks();
                 }
             }
-            None => segments.list.push(Segment {
-                first: current.marks.first().map_or(self.last, |mark| mark.position),
-                path: current.path.clone(),
-                bytes: current.bytes,
-                first_time: Some(current.first_time),
-                marks: marks(),
-            }),
+            None => {
+                let first = current.marks.first().map_or(self.last, |mark| mark.position);
+                if let Some(former) = segments.list.last_mut() {
+                    former.below = first;
+                }
+                segments.list.push(Segment {
+                    first,
+                    below: u64::MAX,
+                    path: current.path.clone(),
+                    bytes: current.bytes,
+                    first_time: Some(current.first_time),
+                    marks: marks(),
+                })
+            }
         }
     }
 
@@ -331,20 +341,24 @@ fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
         let path = entry.path();
         let bytes = entry.metadata().map_err(JournalError::io(&path))?.len();
         segment::check_version(&path)?;
-        let mut scan =
-            Scan::open(&path, HEAD, bytes, first.saturating_sub(1)).map_err(JournalError::io(&path))?;
-        let first_time = scan.next().map_err(JournalError::io(&path))?.map(|hit| hit.time);
-        list.push(Segment { first, path, bytes, first_time, marks: None });
+        list.push(Segment { first, below: u64::MAX, path, bytes, first_time: None, marks: None });
     }
     list.sort_by_key(|segment| segment.first);
+    for at in 1..list.len() {
+        list[at - 1].below = list[at].first;
+    }
+    for segment in &mut list {
+        let first =
+            Scan::whole(segment).and_then(|mut scan| scan.next()).map_err(JournalError::io(&segment.path))?;
+        segment.first_time = first.map(|hit| hit.time);
+    }
     Ok(list)
 }
 
 /// Reads the last segment whole and cuts what is torn from its end; `None` if it has no record.
 fn recover(segment: &mut Segment, recovery: &mut Recovery) -> Result<Option<Current>, JournalError> {
     let failed = |source| JournalError::Io { path: segment.path.clone(), source };
-    let mut scan =
-        Scan::open(&segment.path, HEAD, segment.bytes, segment.first.saturating_sub(1)).map_err(failed)?;
+    let mut scan = Scan::whole(segment).map_err(failed)?;
     let (mut marks, mut corrupt, mut first_time, mut last_time) = (Vec::new(), Vec::new(), None, None);
     loop {
         let after = scan.last();

@@ -66,6 +66,27 @@ impl Tasks {
         }))
     }
 
+    /// Runs a call on a thread of its own: for what blocks as long as the server lives. The runtime's end does not
+    /// wait for it.
+    ///
+    /// # Errors
+    /// That of the system, which gives no thread.
+    pub fn thread<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> std::io::Result<Joining<T>> {
+        let (done, ended) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            match std::panic::catch_unwind(AssertUnwindSafe(call)) {
+                // Nobody may wait for it any more.
+                Ok(output) => drop(done.send(output)),
+                Err(panic) => tracing::error!(task = name, error = %Panicked::from(panic), "Task panicked"),
+            }
+        })?;
+        Ok(Joining(self.tracker.spawn(async move { ended.await.ok() })))
+    }
+
     /// Fires when the group is told to stop.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
@@ -150,5 +171,19 @@ impl<F: Future> Future for Caught<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(context).map_err(Panicked::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_is_joined_as_a_task_is_and_its_panic_ends_only_itself() {
+        let tasks = Tasks::new();
+        let name = || std::thread::current().name().map(str::to_owned);
+        assert_eq!(tasks.thread("mine", name).unwrap().join().await, Some(Some("mine".to_owned())));
+        assert_eq!(tasks.thread("mine", || panic!("on purpose")).unwrap().join().await, None::<()>);
+        assert_eq!(tasks.stop(crate::clock::never()).await, 0);
     }
 }

@@ -59,8 +59,8 @@ impl Connections {
         Self(Arc::new(Inner {
             bus,
             limits,
-            next_session: AtomicU64::new(1),
-            table: Mutex::new(Table::default()),
+            next_session: AtomicU64::new(session.0 + 1),
+            table: Mutex::new(Table { last: last.0, ..Table::default() }),
         }))
     }
 
@@ -74,6 +74,12 @@ impl Connections {
         let now = clock::now();
         let shared = {
             let mut table = self.table();
+        Self::numbered_after(bus, limits, ConnId(0), SessionId(0))
+    }
+
+    /// An empty table whose connections and sessions are numbered on from these.
+    #[must_use]
+    pub fn numbered_after(bus: Bus, limits: ConnectionLimits, last: ConnId, session: SessionId) -> Self {
             let open = table.open.len();
             if let Err(error) = table.counted.admit(now, origin, open, &self.0.limits) {
                 let due = table.counted.refused.one(now, error.reason());
