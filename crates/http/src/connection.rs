@@ -1,14 +1,14 @@
 //! One connection: its TLS handshake, the version of HTTP, and its end.
 
 use crate::activity::{Activity, Watched};
+use crate::client::{Client, Introduced};
+use crate::line::Line;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use jackfield_net::Seldom;
 use jackfield_runtime::{CancellationToken, Tasks, clock};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,28 +34,41 @@ pub(crate) struct Serving {
     pub(crate) requests: Tasks,
 }
 
-/// Serves one connection; ends it after the answers that are under way once `stop` is there.
+/// Serves one connection; ends it after the answers that are under way once `stop` is there, or when a request cuts it.
 pub(crate) async fn serve(
     stream: TcpStream,
-    peer: SocketAddr,
+    client: Client,
+    serving: Serving,
+    stop: CancellationToken,
+) -> Result<(), hyper::Error> {
+    let line = Line::new(stop.clone());
+    let served = Box::pin(serve_on(stream, client, line.clone(), serving, stop));
+    line.until_cut(served).await.unwrap_or(Ok(()))
+}
+
+async fn serve_on(
+    stream: TcpStream,
+    client: Client,
+    line: Line,
     serving: Serving,
     stop: CancellationToken,
 ) -> Result<(), hyper::Error> {
     static BAD_TLS: Seldom = Seldom::new();
-    let Some(tls) = &serving.tls else { return serve_http1(stream, serving, stop).await };
+    let routes = Introduced::new(serving.routes.clone(), client, line);
+    let Some(tls) = &serving.tls else { return serve_http1(stream, routes, serving, stop).await };
     let deadline = clock::now().after(serving.header_timeout);
     let handshake = Box::pin(clock::until(deadline, tls.accept(stream)));
     let handshake = stop.run_until_cancelled(handshake).await;
     match handshake {
         Some(Some(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-            Box::pin(serve_http2(stream, serving, stop)).await
+            Box::pin(serve_http2(stream, routes, serving, stop)).await
         }
-        Some(Some(Ok(stream))) => Box::pin(serve_http1(stream, serving, stop)).await,
+        Some(Some(Ok(stream))) => Box::pin(serve_http1(stream, routes, serving, stop)).await,
         // Gone again, as a balancer is that looks whether we listen.
         Some(Some(Err(error))) if is_gone(&error) => Ok(()),
         Some(Some(Err(error))) => {
             if let Some(times) = BAD_TLS.now(clock::now()) {
-                tracing::warn!(proto = "https", %peer, %error, times, "TLS handshake failed");
+                tracing::warn!(proto = "https", peer = %client.addr, %error, times, "TLS handshake failed");
             }
             Ok(())
         }
@@ -71,6 +84,7 @@ fn is_gone(error: &io::Error) -> bool {
 
 async fn serve_http1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    routes: Introduced,
     serving: Serving,
     stop: CancellationToken,
 ) -> Result<(), hyper::Error> {
@@ -78,7 +92,7 @@ async fn serve_http1(
         .timer(TokioTimer::new())
         .header_read_timeout(serving.header_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(serving.routes));
+        .serve_connection(TokioIo::new(stream), routes);
     let mut connection = pin!(connection);
     tokio::select! {
         result = connection.as_mut() => result,
@@ -92,11 +106,12 @@ async fn serve_http1(
 /// A client that resets its requests, or sends heads without end, is closed by the library's limits.
 async fn serve_http2(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    routes: Introduced,
     serving: Serving,
     stop: CancellationToken,
 ) -> Result<(), hyper::Error> {
     let activity = Activity::default();
-    let service = Watched::new(TowerToHyperService::new(serving.routes), activity.clone());
+    let service = Watched::new(routes, activity.clone());
     let connection = http2::Builder::new(OnTasks(serving.requests))
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Contract: a client that does not send a request's head in time is closed, and so is one that takes nothing of its
-//! answers, and one over the cap on connections; a stop lets requests that are being answered end. What nobody serves is 404. Errors are
+//! answers, and one over the cap on connections; a stop lets requests that are being answered end. Every request carries its [`Client`] and its
+//! [`Line`] among its extensions. What nobody serves is 404. Errors are
 //! `application/problem+json` ([`problem`]).
 //!
 //! | specification | version |
@@ -28,10 +29,14 @@
 //! What it does not do: TLS itself (that is `net`), HTTP/2 in clear text, authentication (its routes do), media.
 
 mod activity;
+mod client;
 mod connection;
+mod line;
 mod problem;
 mod server;
 
+pub use client::{Client, Secure};
 pub use jackfield_net::{BindError, ListenAddr};
+pub use line::Line;
 pub use problem::problem;
 pub use server::{HttpConfig, HttpServer};

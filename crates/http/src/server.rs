@@ -1,5 +1,6 @@
 //! Accepting, serving and ending connections.
 
+use crate::client::{Client, Secure};
 use crate::connection::{Serving, serve};
 use crate::problem;
 use axum::Router;
@@ -15,6 +16,8 @@ use std::time::Duration;
 /// What the listener needs to know.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
+    /// What the log calls the listeners of clear text: `http` unless they serve something of their own.
+    pub name: &'static str,
     /// Where to listen for clear text; nowhere when empty.
     pub listen: Vec<ListenAddr>,
     /// Where to listen for TLS, with HTTP/2 for clients that take it, and the settings of each listener.
@@ -31,6 +34,7 @@ pub struct HttpConfig {
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
+            name: "http",
             listen: Vec::new(),
             listen_tls: Vec::new(),
             header_timeout: Duration::from_secs(10),
@@ -61,7 +65,7 @@ impl HttpServer {
         let routes = routes.fallback(|| async { problem(StatusCode::NOT_FOUND, "There is nothing here.") });
         let server = Self { addrs, accepting: tasks.part(), serving: tasks.part(), requests: tasks.part() };
         for (listener, tls) in listeners {
-            listener.log_listening(if tls.is_some() { "https" } else { "http" });
+            listener.log_listening(if tls.is_some() { "https" } else { config.name });
             let serving = Serving {
                 routes: routes.clone(),
                 tls: tls.map(|tls| tls.config().into()),
@@ -118,8 +122,9 @@ async fn accept(listener: &Listener, config: &HttpConfig, serving: &Serving, con
         let stall_ms = u32::try_from(config.stall_timeout.as_millis()).unwrap_or(u32::MAX);
         set_tcp_user_timeout(&stream, stall_ms).unwrap_or_default();
         let (serving, stopping) = (serving.clone(), connections.stopping());
+        let secure = if serving.tls.is_some() { Secure::Yes } else { Secure::No };
         connections.spawn("http connection", async move {
-            let connection = Box::pin(serve(stream, peer, serving, stopping));
+            let connection = Box::pin(serve(stream, Client { addr: peer, secure }, serving, stopping));
             if let Err(error) = connection.await {
                 tracing::debug!(proto = "http", %peer, %error, "HTTP connection ended");
             }
