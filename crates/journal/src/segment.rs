@@ -103,7 +103,7 @@ pub(crate) struct Segment {
     /// Time of its first record.
     pub(crate) first_time: Option<UnixTime>,
     /// Ascending; `None` as long as nobody has read it.
-    pub(crate) marks: Option<Arc<Vec<Mark>>>,
+    pub(crate) marks: Option<Arc<[Mark]>>,
 }
 
 /// What the writer and the readers share. A leaf lock: no file is touched under it.
@@ -131,7 +131,7 @@ impl Shared {
     }
 
     /// Which records of a segment lie where; read from its file when nobody has before.
-    pub(crate) fn marks(&self, segment: &Segment) -> io::Result<Arc<Vec<Mark>>> {
+    pub(crate) fn marks(&self, segment: &Segment) -> io::Result<Arc<[Mark]>> {
         if let Some(marks) = &segment.marks {
             return Ok(Arc::clone(marks));
         }
@@ -140,7 +140,7 @@ impl Shared {
         while let Some(hit) = scan.next()? {
             add_mark(&mut marks, Mark { position: hit.position, time: hit.time, offset: hit.offset });
         }
-        let marks = Arc::new(marks);
+        let marks: Arc<[Mark]> = marks.into();
         let mut segments = self.segments();
         if let Some(held) = segments.list.iter_mut().find(|held| held.first == segment.first) {
             held.marks.get_or_insert_with(|| Arc::clone(&marks));

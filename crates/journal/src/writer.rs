@@ -228,7 +228,7 @@ impl Writer {
     /// Lets readers see what the current segment has now.
     fn publish(&self) {
         let Some(current) = &self.current else { return };
-        let marks = || Some(Arc::new(current.marks.clone()));
+        let marks = || Some(current.marks.as_slice().into());
         let mut segments = self.shared.segments();
         segments.last = self.last;
         match segments.list.last_mut().filter(|segment| segment.path == current.path) {
@@ -380,7 +380,7 @@ fn recover(segment: &mut Segment, recovery: &mut Recovery) -> Result<Option<Curr
         file.set_len(end).and_then(|()| file.sync_all()).map_err(failed)?;
     }
     let identity = identity(Some(&file.metadata().map_err(failed)?)).unwrap_or_default();
-    (segment.bytes, segment.marks) = (end, Some(Arc::new(marks.clone())));
+    (segment.bytes, segment.marks) = (end, Some(marks.as_slice().into()));
     let path = segment.path.clone();
     Ok(Some(Current { file: Arc::new(file), path, identity, bytes: end, first_time, marks }))
 }
