@@ -30,6 +30,14 @@ pub struct ListenAddr {
 #[error("`{0}` is not a listen address: write `:1935`, `127.0.0.1:1935` or `[::1]:1935`")]
 pub struct ListenAddrError(String);
 
+impl ListenAddr {
+    /// Whether only this machine can connect to it.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.ip.is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
+}
+
 impl FromStr for ListenAddr {
     type Err = ListenAddrError;
 
@@ -212,6 +220,22 @@ mod tests {
     fn check(text: &str, expect: Option<&str>) {
         let got = text.parse::<ListenAddr>().ok().map(|addr| addr.to_string());
         assert_eq!(got.as_deref(), expect, "{text:?}");
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_alone_are_loopback() {
+        for (text, expect) in [
+            ("127.0.0.1:0", true),
+            ("127.1.2.3:80", true),
+            ("[::1]:80", true),
+            ("[::ffff:127.0.0.1]:80", true),
+            (":80", false),
+            ("0.0.0.0:80", false),
+            ("[::]:80", false),
+            ("192.0.2.1:80", false),
+        ] {
+            assert_eq!(text.parse::<ListenAddr>().unwrap().is_loopback(), expect, "{text}");
+        }
     }
 
     #[test]
