@@ -2,23 +2,29 @@
 
 mod asking;
 mod driving;
+mod keeping;
+mod trial;
 
 use crate::record::Loudness;
-use crate::{Transport, TransportCounters};
+use crate::trace::Tracing;
+use crate::{Deliveries, HookRecord, Transport, TransportCounters};
 use asking::Mailbox;
 use driving::{retire, ticker};
-use jackfield_bus::Sink;
+use jackfield_bus::{Bus, Sink};
 use jackfield_events::{Event, EventSet, EventType, Masker, Verdict};
 use jackfield_hooks::{CallId, Core, CoreConfig, HookSpec, HookStatus, QuestionId};
 use jackfield_media::{Mono, Text};
 use jackfield_runtime::{Joining, Tasks, catch, clock, random};
+use keeping::Keep;
+pub use keeping::{Enabled, KeepConfig, KeepError, Lag, ReplayError, UnknownHook};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+pub use trial::{Trial, TrialError};
 
 /// How long after its deadline a transport may take to drain: its programs get 2 s between SIGTERM and
 /// SIGKILL.
@@ -43,20 +49,24 @@ impl Default for DispatchConfig {
 #[derive(Clone)]
 pub struct Dispatch(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     wanted: AtomicU64,
     state: Mutex<State>,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
     /// Facts may come from threads that are not the runtime's, such as a drop at the end of `main`.
     runtime: Handle,
     /// The core wants to know the time earlier than the ticker sleeps.
     sooner: Arc<Notify>,
     /// Something has ended: whoever waits for quiet looks again.
     ended: Notify,
+    /// Cursors or dead letters may have to be written.
+    pub(crate) changed: Arc<Notify>,
+    /// Where it is told that a hook was disabled.
+    bus: OnceLock<Bus>,
 }
 
-struct State {
-    core: Core<Handler>,
+pub(crate) struct State {
+    pub(crate) core: Core<Handler>,
     budget: Duration,
     mailboxes: HashMap<QuestionId, Mailbox>,
     /// Calls of notices that run, to be aborted.
@@ -67,11 +77,13 @@ struct State {
     /// Until when the ticker sleeps.
     armed: Option<Mono>,
     loudness: Loudness,
+    keep: Option<Keep>,
+    trace: Tracing,
 }
 
 /// A hook's transport, as the core carries it.
 #[derive(Clone)]
-struct Handler(Arc<dyn Transport>);
+pub(crate) struct Handler(Arc<dyn Transport>);
 
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,6 +99,7 @@ impl Dispatch {
         let DispatchConfig { notice_concurrency, question_budget } = config;
         let core = CoreConfig { notice_concurrency, seed: random::number() };
         let state = State {
+            trace: Tracing::new(Deliveries::in_memory(masker.clone())),
             core: Core::new(&core, masker),
             budget: question_budget,
             mailboxes: HashMap::new(),
@@ -95,6 +108,7 @@ impl Dispatch {
             retired: Vec::new(),
             armed: None,
             loudness: Loudness::default(),
+            keep: None,
         };
         let inner = Arc::new(Inner {
             wanted: AtomicU64::new(0),
@@ -103,6 +117,8 @@ impl Dispatch {
             runtime: Handle::current(),
             sooner: Arc::new(Notify::new()),
             ended: Notify::new(),
+            changed: Arc::new(Notify::new()),
+            bus: OnceLock::new(),
         });
         let ticker = ticker(Arc::downgrade(&inner), Arc::clone(&inner.sooner), tasks.clone());
         drop(tasks.spawn("hooks-ticker", ticker));
@@ -113,17 +129,20 @@ impl Dispatch {
     /// the order of chains. See [`Core::replace_hooks`] for what goes on and what ends. A transport that
     /// is not among them any more is drained once no question can reach it.
     ///
-    /// The bus must then be told by [`Dispatch::wanted`].
+    /// The bus must then be told by [`Dispatch::wanted`], unless hooks are fed from the log ([`Dispatch::keep_notices`]).
     pub fn set_hooks(&self, hooks: Vec<(HookSpec, Arc<dyn Transport>)>) {
         let names: Vec<Text> = hooks.iter().map(|(spec, _)| spec.name.clone()).collect();
         let fresh: Vec<Arc<dyn Transport>> =
             hooks.iter().map(|(_, transport)| Arc::clone(transport)).collect();
         let longest =
             hooks.iter().map(|(spec, _)| spec.notice_timeout + spec.ending).max().unwrap_or_default();
+        let specs: Vec<HookSpec> = hooks.iter().map(|(spec, _)| spec.clone()).collect();
         let hooks = hooks.into_iter().map(|(spec, transport)| (spec, Handler(transport))).collect();
         let (budget, gone) = self.0.input(None, |state, now| {
+            state.remember();
             state.core.replace_hooks(now, hooks);
             state.loudness.keep(&names);
+            state.trace.keep(&names);
             self.0.wanted.store(state.core.wanted().bits(), Ordering::Relaxed);
             let former = std::mem::replace(&mut state.transports, fresh);
             let gone: Vec<_> = former
@@ -133,6 +152,7 @@ impl Dispatch {
             state.retired.extend(gone.iter().map(Arc::clone));
             (state.budget, gone)
         });
+        self.0.feed_hooks(&specs);
         for transport in gone {
             let inner = Arc::downgrade(&self.0);
             drop(self.0.tasks.spawn("hooks-retire", retire(inner, transport, budget, longest)));
@@ -145,6 +165,31 @@ impl Dispatch {
             state.budget = config.question_budget;
             state.core.set_notice_concurrency(now, config.notice_concurrency);
         });
+    }
+
+    /// Keeps from now on what becomes of deliveries there, and not in memory only. To be called at the start, before there
+    /// are hooks: what was kept before is forgotten.
+    pub fn keep_deliveries(&self, deliveries: Deliveries) {
+        let first = deliveries.first_number();
+        self.0.input(None, |state, _now| {
+            state.core.number_from(first);
+            state.trace.deliveries = deliveries;
+        });
+    }
+
+    /// What became of deliveries and questions.
+    #[must_use]
+    pub fn deliveries(&self) -> Deliveries {
+        self.0.state().trace.deliveries.clone()
+    }
+
+    /// How long the calls of every hook take and how it failed last, in the configured order, as [`Dispatch::status`] has
+    /// it.
+    #[must_use]
+    pub fn hook_records(&self) -> Vec<HookRecord> {
+        let mut state = self.0.state();
+        let names: Vec<Text> = state.core.status().into_iter().map(|status| status.name).collect();
+        state.trace.hooks(clock::now(), names.into_iter())
     }
 
     /// Whether some hook wants events of this type: one relaxed load.
@@ -174,18 +219,28 @@ impl Dispatch {
         self.0.quiet(Mono::from_origin(Duration::MAX)).await;
     }
 
-    /// Delivers the notices that wait, as far as they can start by then; what is left is given up,
-    /// counted. Then lets the transports finish. Facts and questions must have ended before.
+    /// Delivers the notices that wait, as far as they can start by then. What is left stays in the log for the next
+    /// start; what is in memory only is given up, counted. Then lets the transports finish. Facts and questions must
+    /// have ended before.
     pub async fn drain(&self, deadline: Mono) {
         if clock::until(deadline, self.0.quiet(deadline)).await.is_none() {
-            tracing::warn!("Some events could not be delivered before the server stops");
+            match self.0.state().keep {
+                Some(_) => {
+                    tracing::info!("Some events are not delivered yet: they will be after the next start")
+                }
+                None => tracing::warn!("Some events could not be delivered before the server stops"),
+            }
         }
+        self.0.recall_couriers();
         let transports = self.0.input(None, |state, now| {
             state.core.stop_notices(now);
             let mut all = state.transports.clone();
             all.append(&mut state.retired);
             all
         });
+        if clock::until(clock::now().after(GRACE), self.0.save()).await.is_none() {
+            tracing::error!("The hooks' places in the log could not be written in time");
+        }
         let drains = transports.iter().map(|transport| catch(async { transport.drain(deadline).await }));
         let drains = futures_util::future::join_all(drains);
         match clock::until(deadline.after(GRACE), drains).await {

@@ -28,10 +28,28 @@
 //!
 //! What it does not do: it knows no program, no socket and no HTTP, and turns no answer into a right.
 
+mod courier;
+mod cursor;
+mod dead;
 mod dispatch;
+mod histogram;
 mod record;
+mod trace;
 mod transport;
 
-pub use dispatch::{Dispatch, DispatchConfig};
-pub use jackfield_hooks::{DeliveryId, HookStatus};
+pub use dead::{
+    BadDeadLetterId, DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetters,
+    DeadLettersCounters,
+};
+pub use dispatch::UnknownHook;
+pub use dispatch::{
+    Dispatch, DispatchConfig, Enabled, KeepConfig, KeepError, Lag, ReplayError, Trial, TrialError,
+};
+pub use histogram::{Histogram, Latency};
+pub use jackfield_hooks::{DeliveryId, HookStatus, Why};
+pub use trace::{
+    BadCursor, Deliveries, DeliveriesConfig, DeliveriesCounters, Delivery, DeliveryCursor, DeliveryFilter,
+    DeliveryPage, Entry as DeliveryEntry, Explanation, Fallback, Fate, Followed, Follower, HookLatency,
+    HookRecord, LastError, PageOf, QuestionStep, QuestionTrace, Subject,
+};
 pub use transport::{BoxFuture, Call, Reply, Transport, TransportCounters};

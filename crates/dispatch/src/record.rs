@@ -2,8 +2,9 @@
 //! hook in ten seconds.
 
 use crate::Reply;
+use crate::trace::Raw;
 use jackfield_events::Kind;
-use jackfield_hooks::{BreakerState, CallId, DropCause, Dropped, Next, Outcome, Settled};
+use jackfield_hooks::{BreakerState, CallId, DropCause, Dropped, Next, Outcome, Owner, Settled};
 use jackfield_media::{Mono, Text};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +16,9 @@ const QUIET: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     pub(crate) call: CallId,
-    connect: Duration,
-    handler: Duration,
-    pid: Option<u32>,
+    pub(crate) connect: Duration,
+    pub(crate) handler: Duration,
+    pub(crate) pid: Option<u32>,
 }
 
 impl Timing {
@@ -26,10 +27,11 @@ impl Timing {
     }
 }
 
-/// Something to be logged, once the core's lock is released.
+/// Something to be logged and kept, once the core's lock is released.
 #[derive(Debug)]
 pub(crate) enum Record {
     Settled(Box<Settled>, Option<Timing>, Heard),
+    Concluded(Raw),
     Dropped(Dropped, Heard),
     Breaker(Text, BreakerState),
     Disabled(Text),
@@ -83,6 +85,7 @@ impl Record {
     pub(crate) fn write(&self) {
         match self {
             Self::Settled(settled, timing, heard) => write_settled(settled, *timing, *heard),
+            Self::Concluded(_) => {}
             Self::Dropped(dropped, heard) => write_dropped(dropped, *heard),
             Self::Breaker(hook, BreakerState::Open { .. }) => {
                 tracing::warn!(hook = %hook, "Hook fails too often and is left alone for a while");
@@ -92,6 +95,19 @@ impl Record {
             Self::Disabled(hook) => {
                 tracing::warn!(hook = %hook, "Hook wants no more events and is disabled until the next reload");
             }
+        }
+    }
+}
+
+impl Record {
+    /// What of it is kept. The calls of a question are kept with it, when it is over.
+    pub(crate) fn into_raw(self) -> Option<Raw> {
+        match self {
+            Self::Settled(settled, timing, _) if settled.owner == Owner::Notice => {
+                Some(Raw::Notice(settled, timing))
+            }
+            Self::Concluded(raw) => Some(raw),
+            _ => None,
         }
     }
 }
@@ -142,6 +158,7 @@ fn what_follows(settled: &Settled) -> (&'static str, Option<u64>) {
         Next::Over => ("over", None),
         Next::Again(at) => ("again", u64::try_from((at - settled.ended).as_millis()).ok()),
         Next::Lost => ("lost", None),
+        Next::Kept => ("kept", None),
     }
 }
 

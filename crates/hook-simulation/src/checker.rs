@@ -4,16 +4,19 @@
 //! ([`questions`]), notices ([`notices`]) and of what each hook may be given ([`limits`]), and compares.
 
 mod limits;
+mod logged;
 mod notices;
 mod questions;
 
 use crate::input::Input;
 use jackfield_events::{Event, OrderedBy};
 use jackfield_hooks::{
-    BreakerState, CallId, DropCause, HookSpec, Output, Owner, QuestionId, Request, Settled,
+    BreakerState, CallId, Concluded, Cursor, DeliveryId, HookSpec, Output, Owner, QuestionId, Request,
+    Settled, Why,
 };
 use jackfield_media::{ConnId, Mono, StreamKey, Text};
 use limits::Limits;
+use logged::Logged;
 use notices::{Lane, Told};
 use questions::Asked;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +65,11 @@ pub(crate) struct Open {
 #[derive(Debug)]
 pub(crate) struct Checker {
     now: Mono,
+    /// When the step before was.
+    before: Mono,
     current: Input,
+    /// Facts are in a log.
+    log: Option<Logged>,
     /// Calls of notices at once over all hooks.
     limit: usize,
     shared_running: usize,
@@ -74,6 +81,8 @@ pub(crate) struct Checker {
     questions: BTreeMap<QuestionId, Asked>,
     calls: BTreeMap<CallId, Open>,
     closed: BTreeSet<CallId>,
+    /// Deliveries of open questions that are settled.
+    settled: BTreeMap<QuestionId, Vec<DeliveryId>>,
     told: BTreeMap<(Hid, u64), Told>,
     pausing: BTreeSet<(Mono, Hid, u64)>,
     lanes: Vec<Lane>,
@@ -87,9 +96,12 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// `logged` says whether facts are in a log, from which hooks are fed.
+    pub(crate) fn new(limit: usize, logged: bool) -> Self {
         Self {
+            log: logged.then(Logged::default),
             now: Mono::ZERO,
+            before: Mono::ZERO,
             current: Input::Tick,
             limit,
             shared_running: 0,
@@ -100,6 +112,7 @@ impl Checker {
             questions: BTreeMap::new(),
             calls: BTreeMap::new(),
             closed: BTreeSet::new(),
+            settled: BTreeMap::new(),
             told: BTreeMap::new(),
             pausing: BTreeSet::new(),
             lanes: Vec::new(),
@@ -112,13 +125,18 @@ impl Checker {
 
     /// What goes in, before anything comes out of it.
     pub(crate) fn input(&mut self, now: Mono, input: &Input) -> Checked {
+        self.before = self.now;
         self.now = self.now.max(now);
         self.current = input.clone();
         self.gone.clear();
         match input {
             Input::Notify(event) => self.must_tell(&About::of(event), notices::Audience::All),
+            Input::Append(event) => self.appended(&About::of(event)),
+            Input::Fed => self.hooks.values_mut().for_each(|limits| limits.passed_over = None),
+            Input::Disable(hook, by) => self.switched(hook, *by),
+            Input::Crash(places) => return self.crashed(places),
             Input::Ask { question, event, budget } => self.asked(*question, event, *budget),
-            Input::Reload(hooks) => self.reloaded(hooks),
+            Input::Reload(hooks, places) => self.reloaded(hooks, places),
             Input::Limit(limit) => self.limit = (*limit).max(1),
             Input::Cancel(question) => self.left(*question),
             Input::Answer { .. } | Input::Tick | Input::Stop => {}
@@ -139,9 +157,11 @@ impl Checker {
             }
             Output::Verdict { question, verdict } => self.verdict(*question, verdict),
             Output::Settled(settled) => self.settled(settled),
+            Output::Concluded(concluded) => self.concluded(concluded),
             Output::Dropped(dropped) => self.dropped(dropped),
             Output::Breaker { hook, state } => self.breaker_said(hook, *state),
-            Output::Disabled { hook } => {
+            Output::Hungry(_) => Ok(()),
+            Output::Disabled { hook, .. } => {
                 let hid = self.configured(hook)?.hid;
                 rule!(
                     self.disabling == Some(hid),
@@ -169,6 +189,16 @@ impl Checker {
             return Err(format!("law 1: {call:?} is open after its deadline"));
         }
         self.questions_go_on()?;
+        self.shelve_disabled();
+        match self.log {
+            // Only when the couriers have done what they can is it plain what should run.
+            Some(_) => Ok(()),
+            None => self.notices_go_on(),
+        }
+    }
+
+    /// Every courier has done what it can.
+    pub(crate) fn all_fed(&mut self) -> Checked {
         self.notices_go_on()
     }
 
@@ -228,9 +258,23 @@ impl Checker {
             rule!(answered != open.cancelled, "law 5: {call:?} is neither answered nor cancelled, or both");
         }
         match settled.owner {
-            Owner::Question(question) => self.question_settled(question, settled, open.as_ref()),
+            Owner::Question(question) => {
+                self.settled.entry(question).or_default().push(settled.delivery);
+                self.question_settled(question, settled, open.as_ref())
+            }
             Owner::Notice => self.notice_settled(settled, open.as_ref()),
         }
+    }
+
+    /// The trace of a question names every hook that was asked, and no other as asked.
+    fn concluded(&mut self, concluded: &Concluded) -> Checked {
+        let id = concluded.question;
+        let settled = self.settled.remove(&id).unwrap_or_default();
+        let asked: Vec<DeliveryId> = concluded.chain.iter().filter_map(|step| step.delivery).collect();
+        rule!(asked == settled, "trace: {id:?} is said to have made {asked:?}, and made {settled:?}");
+        let marked = concluded.chain.iter().all(|step| (step.why == Why::Asked) == step.delivery.is_some());
+        rule!(marked, "trace: a hook of {id:?} is said to be asked, or not, against its delivery");
+        Ok(())
     }
 
     fn breaker_said(&mut self, hook: &Text, state: BreakerState) -> Checked {
@@ -240,11 +284,11 @@ impl Checker {
         Ok(())
     }
 
-    fn reloaded(&mut self, hooks: &[HookSpec]) {
+    fn reloaded(&mut self, hooks: &[HookSpec], places: &[(Text, Cursor)]) {
         let former = Rc::clone(&self.config);
         let mut config = Vec::new();
         for spec in hooks {
-            let known = former.iter().find(|known| known.spec.name == spec.name).map(|known| known.hid);
+            let known = former.iter().find(|known| known.spec.id == spec.id).map(|known| known.hid);
             let spec = Rc::new(spec.clone());
             let hid = known.unwrap_or_else(|| {
                 self.next_hid += 1;
@@ -262,6 +306,8 @@ impl Checker {
         // How long one has to wait depends on how many there are.
         self.hooks.values_mut().for_each(|limits| limits.passed_over = None);
         self.relane();
+        self.follow(places);
+        self.unshelve();
     }
 
     fn configured(&self, hook: &Text) -> Result<Configured, String> {
@@ -334,9 +380,4 @@ impl About {
 pub(crate) enum Secret {
     Whole,
     Masked,
-}
-
-/// Whether a drop is told to the hook by `num_dropped`.
-pub(crate) fn is_told_of(cause: DropCause) -> bool {
-    cause == DropCause::QueueFull
 }

@@ -14,6 +14,10 @@ impl Trace {
     pub(crate) fn input(&mut self, now: Mono, input: &Input) {
         let what = match input {
             Input::Notify(event) => format!("tell {}", name(event)),
+            Input::Append(event) => format!("append {}", name(event)),
+            Input::Fed => "fed".to_owned(),
+            Input::Disable(hook, by) => format!("disable {hook} {by:?}"),
+            Input::Crash(cursors) => format!("crash {cursors:?}"),
             Input::Ask { question, event, budget } => {
                 format!("ask {question:?} {} budget {budget:?}", name(event))
             }
@@ -25,8 +29,8 @@ impl Trace {
             Input::Tick => "tick".to_owned(),
             Input::Limit(limit) => format!("limit {limit}"),
             Input::Stop => "stop".to_owned(),
-            Input::Reload(hooks) => {
-                let mut text = "reload".to_owned();
+            Input::Reload(hooks, cursors) => {
+                let mut text = format!("reload {cursors:?}");
                 for hook in hooks {
                     self.push(&mut text, format_args!("\n               {hook:?}"));
                 }

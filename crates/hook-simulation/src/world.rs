@@ -3,6 +3,7 @@
 
 mod events;
 mod handlers;
+mod log;
 mod profile;
 
 use crate::chance::Chance;
@@ -11,11 +12,13 @@ use crate::input::Input;
 use crate::trace::Trace;
 use events::Events;
 use handlers::Handlers;
-use jackfield_events::Masker;
-use jackfield_hooks::{Core, CoreConfig, HookSpec, Mutation, Output, Owner, QuestionId};
-use jackfield_media::Mono;
+use jackfield_events::{EventSet, Masker};
+use jackfield_hooks::{Core, CoreConfig, HookSpec, Mutation, Output, Owner, QuestionId, Selector};
+use jackfield_media::{Mono, Text};
+use log::Log;
 pub(crate) use profile::FACTS;
 use profile::Profile;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// After the world has stopped to act, everything must come to an end within so many steps.
@@ -24,11 +27,15 @@ const LAST_STEPS: usize = 4000;
 pub(crate) struct World<'a> {
     chance: Chance,
     profile: Profile,
+    mutation: Option<Mutation>,
     core: Core<()>,
     checker: Checker,
     events: Events,
     handlers: Handlers,
     hooks: Vec<HookSpec>,
+    /// What each hook wants, once it was there.
+    known: BTreeMap<Text, (EventSet, Selector)>,
+    log: Log,
     open: Vec<QuestionId>,
     now: Mono,
     steps: u64,
@@ -45,28 +52,28 @@ enum Act {
     Reload,
     Limit,
     Jump,
+    Switch,
+    Crash,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(seed: u64, mutation: Option<Mutation>, trace: Option<&'a mut Trace>) -> Self {
         let mut chance = Chance::new(seed);
         let profile = Profile::draw(&mut chance);
-        let config = CoreConfig { notice_concurrency: profile.notice_concurrency, seed: chance.number() };
-        let core = Core::new(&config, Masker::default());
-        let core = match mutation {
-            Some(mutation) => core.with_mutation(mutation),
-            None => core,
-        };
+        let core = new_core(&profile, mutation, &mut chance);
         Self {
-            checker: Checker::new(profile.notice_concurrency),
+            checker: Checker::new(profile.notice_concurrency, profile.logged),
             events: Events::new(&profile),
             handlers: Handlers::new(&profile),
             hooks: Vec::new(),
+            known: BTreeMap::new(),
+            log: Log::default(),
             open: Vec::new(),
             now: Mono::from_origin(chance.millis(0, 100_000)),
             steps: 0,
             chance,
             profile,
+            mutation,
             core,
             trace,
         }
@@ -78,6 +85,7 @@ impl<'a> World<'a> {
         self.reload()?;
         for _ in 0..self.profile.steps {
             self.act()?;
+            self.serve()?;
         }
         self.come_to_an_end()?;
         self.checker.finish()?;
@@ -85,6 +93,7 @@ impl<'a> World<'a> {
     }
 
     fn act(&mut self) -> Result<(), String> {
+        let (logged, crash) = (usize::from(self.profile.logged), self.profile.crash);
         let choices = [
             (self.profile.due, Act::Due),
             (self.profile.tell, Act::Tell),
@@ -93,28 +102,13 @@ impl<'a> World<'a> {
             (self.profile.reload, Act::Reload),
             (self.profile.reload / 2, Act::Limit),
             (self.profile.jump, Act::Jump),
+            (logged, Act::Switch),
+            (crash, Act::Crash),
         ];
-        let act = self.chance.weighted(&choices, Act::Due);
-        match act {
+        match self.chance.weighted(&choices, Act::Due) {
             Act::Due => self.next_due(),
-            Act::Tell => {
-                self.pass(self.profile.pace);
-                self.step(Input::Tick)?;
-                for event in self.events.fact(&mut self.chance) {
-                    self.step(Input::Notify(event))?;
-                }
-                Ok(())
-            }
-            Act::Ask => {
-                self.pass(self.profile.pace);
-                // What is due comes before this question: then its place among others is plain to see.
-                self.step(Input::Tick)?;
-                let event = self.events.question(&mut self.chance);
-                let budget = self.profile.budget;
-                let question = self.core.ask(self.now, std::sync::Arc::clone(&event), budget);
-                self.open.push(question);
-                self.observe(&Input::Ask { question, event, budget })
-            }
+            Act::Tell => self.tell(),
+            Act::Ask => self.ask(),
             Act::Leave => {
                 let Some(question) = self.chance.pick(&self.open).copied() else { return Ok(()) };
                 self.pass(self.profile.pace);
@@ -129,7 +123,7 @@ impl<'a> World<'a> {
                 self.pass(self.profile.pace);
                 // What is due is due under the old configuration.
                 self.step(Input::Tick)?;
-                self.hooks = self.profile.rehook(&self.hooks, &mut self.chance);
+                self.hooks = self.profile.rehook(&self.hooks, &self.known, &mut self.chance);
                 self.reload()
             }
             Act::Limit => {
@@ -142,11 +136,43 @@ impl<'a> World<'a> {
                 self.now = self.now.after(self.chance.millis(0, longest));
                 self.step(Input::Tick)
             }
+            Act::Switch => self.switch(),
+            Act::Crash => self.crash(),
         }
     }
 
+    fn tell(&mut self) -> Result<(), String> {
+        self.pass(self.profile.pace);
+        self.step(Input::Tick)?;
+        for event in self.events.fact(&mut self.chance) {
+            if self.profile.logged {
+                self.append(event)?;
+            } else {
+                self.step(Input::Notify(event))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self) -> Result<(), String> {
+        self.pass(self.profile.pace);
+        // What is due comes before this question: then its place among others is plain to see.
+        self.step(Input::Tick)?;
+        let event = self.events.question(&mut self.chance);
+        let budget = self.profile.budget;
+        let question = self.core.ask(self.now, std::sync::Arc::clone(&event), budget);
+        self.open.push(question);
+        self.observe(&Input::Ask { question, event, budget })
+    }
+
     fn reload(&mut self) -> Result<(), String> {
-        self.step(Input::Reload(self.hooks.clone()))
+        for hook in &self.hooks {
+            self.known.entry(hook.name.clone()).or_insert_with(|| (hook.on, hook.streams.clone()));
+        }
+        self.remember();
+        self.core.replace_hooks(self.now, self.hooks.iter().map(|hook| (hook.clone(), ())).collect());
+        let places = if self.profile.logged { self.find_places() } else { Vec::new() };
+        self.observe(&Input::Reload(self.hooks.clone(), places))
     }
 
     /// A moment goes by; what became due in it stays undone until the core is called.
@@ -179,12 +205,16 @@ impl<'a> World<'a> {
             Input::Notify(event) => self.core.notify(now, event),
             Input::Answer { call, result } => self.core.answer(now, *call, result.clone()),
             Input::Cancel(question) => self.core.cancel_question(now, *question),
-            Input::Reload(hooks) => {
-                self.core.replace_hooks(now, hooks.iter().map(|hook| (hook.clone(), ())).collect());
-            }
             Input::Limit(limit) => self.core.set_notice_concurrency(now, *limit),
+            Input::Disable(hook, by) => self.core.set_disabled(now, hook, *by),
             Input::Stop => self.core.stop_notices(now),
-            Input::Tick | Input::Ask { .. } => self.core.tick(now),
+            // What goes in is in already, or nothing.
+            Input::Tick
+            | Input::Append(_)
+            | Input::Fed
+            | Input::Crash(_)
+            | Input::Reload(..)
+            | Input::Ask { .. } => self.core.tick(now),
         }
         self.observe(&input)
     }
@@ -205,6 +235,7 @@ impl<'a> World<'a> {
                 Output::Call(request) => self.handlers.call(self.now, &request, &mut self.chance),
                 Output::Cancel { call, owner } => self.handlers.cancel(call, owner, &mut self.chance),
                 Output::Verdict { question, .. } => self.open.retain(|open| *open != question),
+                Output::Hungry(feed) => self.log.call(feed),
                 _ => {}
             }
         }
@@ -213,13 +244,17 @@ impl<'a> World<'a> {
 
     /// No more is told or asked, handlers answer: everything must settle.
     fn come_to_an_end(&mut self) -> Result<(), String> {
-        if self.chance.percent(10) {
+        if self.profile.logged {
+            self.enable_all()?;
+        } else if self.chance.percent(10) {
             self.step(Input::Stop)?;
         }
         self.handlers.become_healthy();
+        let end = Mono::from_origin(Duration::MAX);
         for _ in 0..LAST_STEPS {
-            if self.core.is_quiet(Mono::from_origin(Duration::MAX)) {
-                return Ok(());
+            self.serve()?;
+            if self.core.is_quiet(end) && self.core.is_fed_up_to(self.log.newest(), end) {
+                return self.look_at_cursors();
             }
             if self.handlers.next().is_none() && self.core.poll_timeout().is_none() {
                 return Err("law 6: the core waits for nothing although it is not done".to_owned());
@@ -227,6 +262,15 @@ impl<'a> World<'a> {
             self.next_due()?;
         }
         Err("law 6: the core does not come to an end".to_owned())
+    }
+}
+
+fn new_core(profile: &Profile, mutation: Option<Mutation>, chance: &mut Chance) -> Core<()> {
+    let config = CoreConfig { notice_concurrency: profile.notice_concurrency, seed: chance.number() };
+    let core = Core::new(&config, Masker::default());
+    match mutation {
+        Some(mutation) => core.with_mutation(mutation),
+        None => core,
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn failure(outcome: Outcome, retry: Retry, detail: impl Into<String>)
         Some((end, _)) => detail.get(..end).unwrap_or_default().to_owned() + "…",
         None => detail,
     };
-    Failure { outcome, detail, retry }
+    Failure { retry, ..Failure::new(outcome, detail) }
 }
 
 /// The handler did not end in time.

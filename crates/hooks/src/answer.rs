@@ -3,7 +3,7 @@
 //! All transports read answers here, so that a script, a worker and a webhook mean the same by the same
 //! words. Answers come from outside: they are bounded in size and depth and never panic.
 
-use crate::{Failure, Outcome, Retry};
+use crate::{Failure, Outcome};
 use jackfield_events::{Answer, Decision, Kind, Reason};
 use jackfield_media::Text;
 use serde_json::{Map, Value};
@@ -75,7 +75,7 @@ pub fn parse_reason(bytes: &[u8]) -> Reason {
 }
 
 fn wrong(detail: &str) -> Failure {
-    Failure { outcome: Outcome::ProtocolError, detail: detail.to_owned(), retry: Retry::Scheduled }
+    Failure::new(Outcome::ProtocolError, detail)
 }
 
 /// `None` if there is nothing but white space.

@@ -4,6 +4,7 @@
 //! Everything ends up in one queue of outputs, in the order in which it was decided.
 
 mod calls;
+mod feed;
 mod io;
 mod notices;
 mod questions;
@@ -11,7 +12,11 @@ mod reload;
 mod slot;
 mod turns;
 
-pub use io::{CallId, DropCause, Dropped, Next, Output, Owner, QuestionId, Request, Settled};
+pub use feed::{Behind, Stretch};
+pub use io::{
+    CallId, Concluded, Considered, DisabledBy, DropCause, Dropped, FeedId, Hunger, Next, Origin, Output,
+};
+pub use io::{Owner, QuestionId, Request, Settled, Why};
 
 use crate::chance::Chance;
 use crate::{BreakerState, DeliveryId, Failure, Mutation, Tally};
@@ -41,10 +46,12 @@ pub struct HookStatus {
     pub name: Text,
     /// Its breaker.
     pub breaker: BreakerState,
-    /// Whether it said that it wants no more calls.
-    pub disabled: bool,
+    /// Whether it is not called, and who said so.
+    pub disabled: Option<DisabledBy>,
     /// Notices that wait.
     pub queued: usize,
+    /// Notices of the log that wait for a try beside their lane; not among `queued`.
+    pub beside: usize,
     /// Calls of notices that run.
     pub notices_running: usize,
     /// Questions that wait for room.
@@ -119,6 +126,12 @@ impl<H: Clone> Core<H> {
         self
     }
 
+    /// Deliveries, calls and questions are numbered from here on, or from where they are if that is higher; so a driver
+    /// that keeps what became of them can tell those of one start from those of another. At first they begin at 1.
+    pub fn number_from(&mut self, first: u64) {
+        self.next_id = self.next_id.max(first);
+    }
+
     /// Which events some hook wants.
     #[must_use]
     pub fn wanted(&self) -> EventSet {
@@ -131,7 +144,7 @@ impl<H: Clone> Core<H> {
         self.plan.wants(event)
     }
 
-    /// A fact. Every hook that wants it gets it in its time.
+    /// A fact that is kept nowhere else. Every hook that wants it gets it in its time.
     pub fn notify(&mut self, now: Mono, event: &Arc<Event>) {
         self.advance(now);
         if self.wants(event.event_type()) {
@@ -196,7 +209,7 @@ impl<H: Clone> Core<H> {
         self.take_turns();
     }
 
-    /// Gives up all notices, those that run included: the server stops.
+    /// Gives up all notices, those that run included: the server stops. Those of the log are still there.
     pub fn stop_notices(&mut self, now: Mono) {
         self.advance(now);
         let all: Vec<DeliveryId> = self.notices.keys().copied().collect();
@@ -206,10 +219,11 @@ impl<H: Clone> Core<H> {
         self.take_turns();
     }
 
-    /// Whether nothing runs and nothing waits, but for notices whose next try lies after `until`.
+    /// Whether nothing runs, and nothing that waits could start by then: notices whose next try lies later, and those
+    /// behind them, may be there.
     #[must_use]
     pub fn is_quiet(&self, until: Mono) -> bool {
-        self.questions.is_empty() && self.notices.values().all(|notice| notice.pauses_beyond(until))
+        self.questions.is_empty() && !self.notices.values().any(|notice| self.can_move(notice, until))
     }
 
     /// Answers that came for calls which were closed already: late ones and duplicates.
@@ -228,6 +242,7 @@ impl<H: Clone> Core<H> {
                 breaker: slot.breaker.state(),
                 disabled: slot.disabled,
                 queued: slot.queued.len(),
+                beside: slot.aside.len(),
                 notices_running: slot.notices_out,
                 asking: slot.asking.len(),
                 questions_running: slot.questions_out,

@@ -76,6 +76,7 @@ mod answer;
 mod breaker;
 mod chance;
 mod core;
+mod cursor;
 mod mutation;
 mod outcome;
 mod rate;
@@ -84,13 +85,17 @@ mod spec;
 mod tally;
 
 pub use crate::core::{
-    CallId, Core, CoreConfig, DropCause, Dropped, HookStatus, Next, Output, Owner, QuestionId, Request,
-    Settled,
+    Behind, CallId, Concluded, Considered, Core, CoreConfig, DisabledBy, DropCause, Dropped,
 };
+pub use crate::core::{
+    FeedId, HookStatus, Hunger, Next, Origin, Output, Owner, QuestionId, Request, Settled,
+};
+pub use crate::core::{Stretch, Why};
 pub use answer::{ANSWER_CAP, parse_answer, parse_reason};
 pub use breaker::BreakerState;
+pub use cursor::Cursor;
 pub use mutation::{Law, Mutation};
-pub use outcome::{Failure, Outcome, Retry};
+pub use outcome::{Failure, Outcome, Receiver, Retry};
 pub use selector::{Selector, SelectorError};
-pub use spec::{DeliveryId, HookSpec, Mode, NoticeShare, Retries, RetryAfter};
+pub use spec::{DeliveryId, HookSpec, Mode, NoticeShare, Retries, RetryAfter, SCHEDULE, Start};
 pub use tally::Tally;

@@ -15,6 +15,8 @@ pub enum Law {
     OneOutcome,
     /// 6: for one hook and one key notices start in order, and no hook delays another.
     Order,
+    /// 7: a notice of the log is done with when it is delivered or given up, and not before.
+    Kept,
     /// Publish sessions of one key are told in their order.
     Epochs,
     /// The breaker opens, waits, probes and closes as its numbers say.
@@ -112,10 +114,26 @@ mutations! {
         GroupIgnored = "group-ignored",
         /// All streams share one lane, so that one delays all.
         LanesMerged = "lanes-merged",
+        /// While the receiver is not there, notices pass one that waits for it.
+        AwayFreesLane = "away-frees-lane",
+        /// A success does not bring forward what waits for the receiver.
+        AwayNotBroughtForward = "away-not-brought-forward",
         /// The hook that comes first takes every place that becomes free.
         TurnsUnfair = "turns-unfair",
         /// A slow hook takes the places that are kept for others.
         OneTakesAll = "one-takes-all",
+    }
+    Kept {
+        /// A notice is done with when it is sent.
+        AcknowledgedWhenSent = "acknowledged-when-sent",
+        /// What is under way to a hook that is disabled is done with.
+        DisabledAcknowledged = "disabled-acknowledged",
+        /// An event of the log for which there is no room is passed over.
+        FullIsPassedOver = "full-is-passed-over",
+        /// What was passed over because its lane stood still is never asked for again.
+        ParkedForgotten = "parked-forgotten",
+        /// A full queue drops notices of the log.
+        LogIsDropped = "log-is-dropped",
     }
     Epochs {
         /// Events of a stream are ordered by connection, so that a takeover's start passes the stop.
@@ -156,6 +174,12 @@ mutations! {
         RoomLeaks = "room-leaks",
         /// A hook gets more calls a second than it wants.
         RateIgnored = "rate-ignored",
+        /// A receiver that is too slow, or says that there are too many, gets as many calls as ever.
+        NeverSlowsDown = "never-slows-down",
+        /// Pauses are not those of the hook's own schedule.
+        ScheduleIgnored = "schedule-ignored",
+        /// A try that a success brought forward takes one of the schedule.
+        BroughtForwardCounts = "brought-forward-counts",
         /// A notice is tried more often than configured.
         RetriesUnlimited = "retries-unlimited",
         /// A handler's wish for a pause is followed whatever it is.

@@ -87,6 +87,38 @@ pub enum Retry {
     Disable,
 }
 
+/// What a failure says of its receiver, beyond the event that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receiver {
+    /// It is there, and this event failed: another may go better.
+    Here,
+    /// It is not there: whatever is sent now would fail. Notices keep their order until it is back.
+    Away,
+    /// It is there and wants fewer calls (HTTP 429). As if it were away, and the hook slows down.
+    Busy,
+}
+
+impl Receiver {
+    /// What an outcome says when the transport knows no more.
+    #[must_use]
+    pub const fn after(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Timeout
+            | Outcome::ConnectError
+            | Outcome::TransportError
+            | Outcome::Crashed
+            | Outcome::BreakerOpen => Self::Away,
+            Outcome::Overload => Self::Busy,
+            Outcome::Answered
+            | Outcome::ProtocolError
+            | Outcome::HandlerError
+            | Outcome::Cancelled
+            | Outcome::Budget
+            | Outcome::Late => Self::Here,
+        }
+    }
+}
+
 /// A call that was not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -96,13 +128,15 @@ pub struct Failure {
     pub detail: String,
     /// Whether a notice may be tried again.
     pub retry: Retry,
+    /// What it says of the receiver.
+    pub receiver: Receiver,
 }
 
 impl Failure {
     /// A failure after which a notice may be tried again by the hook's schedule.
     #[must_use]
     pub fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self { outcome, detail: detail.into(), retry: Retry::Scheduled }
+        Self { outcome, detail: detail.into(), retry: Retry::Scheduled, receiver: Receiver::after(outcome) }
     }
 }
 

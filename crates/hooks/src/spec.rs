@@ -2,9 +2,23 @@
 
 use crate::Selector;
 use jackfield_events::{EventSet, OnError};
-use jackfield_media::Text;
+use jackfield_media::{Text, UnixTime};
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+/// Pauses before each further try of a notice, unless the configuration says others.
+pub const SCHEDULE: [Duration; 9] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(5 * 60 * 60),
+    Duration::from_secs(10 * 60 * 60),
+];
 
 /// Whether a hook decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +50,17 @@ impl fmt::Display for Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub u64);
 
+impl DeliveryId {
+    /// Reads what [`DeliveryId`] is written as.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix("dlv_")?;
+        let is_hex =
+            (8..=16).contains(&hex.len()) && hex.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+        is_hex.then(|| u64::from_str_radix(hex, 16).ok().map(Self)).flatten()
+    }
+}
+
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dlv_{:08x}", self.0)
@@ -62,11 +87,10 @@ pub enum RetryAfter {
     Any,
 }
 
-/// How often a notice is tried again, by the schedule 1 s, 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h, 10 h,
-/// each up to a fifth longer or shorter.
+/// How often a notice is tried again, by the hook's schedule: each pause up to a fifth longer or shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Retries {
-    /// Tries after the first.
+    /// Tries after the first. One that a success of the hook brought forward is not counted.
     pub limit: u32,
     /// What they follow.
     pub after: RetryAfter,
@@ -96,11 +120,27 @@ impl Retries {
     }
 }
 
+/// Where in the log a hook begins that has no cursor yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With what happens from now on.
+    Now,
+    /// With the oldest event that the log still has.
+    Beginning,
+    /// With the first event at or after that time.
+    At(UnixTime),
+}
+
 /// One hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookSpec {
-    /// Its name, unique in the configuration: over a reload, the same name is the same hook.
+    /// What makes it this hook over reloads and restarts, whatever its name; unique in the configuration.
+    pub id: Text,
+    /// Its name, unique in the configuration.
     pub name: Text,
+    /// Stands for all of its configuration that is not in this type. A hook that its handler disabled is enabled
+    /// again when this, or anything here, changes.
+    pub revision: u64,
     /// The events that it wants.
     pub on: EventSet,
     /// The streams that it is about.
@@ -121,11 +161,19 @@ pub struct HookSpec {
     pub concurrency: usize,
     /// Calls a second, questions first; `None` = no limit.
     pub rate: Option<u32>,
-    /// Notices that wait, at least 1; when it is full, the oldest is dropped and counted. Counted apart,
-    /// questions that wait; when that is full, the next ends as `overload`.
+    /// Notices that wait, at least 1. When it is full, no more are taken from the log, and of those that are in
+    /// memory only, the oldest is dropped and counted. Counted apart, those of the log that are tried again beside
+    /// their lane; when there are more, the oldest is given up. Counted apart too, questions that wait; when that
+    /// is full, the next ends as `overload`.
     pub queue: usize,
     /// How often a notice is tried again.
     pub retries: Retries,
+    /// Pauses before each further try; the last one repeats itself. Never empty.
+    pub schedule: Arc<[Duration]>,
+    /// Where it begins in the log if it has no cursor yet.
+    pub start: Start,
+    /// Dead letters of it that are kept; the oldest goes first.
+    pub dead_letters: usize,
     /// Hooks of one group share one lane for each key: a notice to one starts only after the notice
     /// before it, to whichever of them, has ended.
     pub lane_group: Option<Text>,
@@ -134,11 +182,14 @@ pub struct HookSpec {
 }
 
 impl HookSpec {
-    /// A hook with the defaults of the configuration.
+    /// A hook with the defaults of the configuration, whose id is its name.
     #[must_use]
     pub fn new(name: &str, on: EventSet, mode: Mode) -> Self {
+        static USUAL: LazyLock<Arc<[Duration]>> = LazyLock::new(|| Arc::from(SCHEDULE));
         Self {
+            id: name.into(),
             name: name.into(),
+            revision: 0,
             on,
             streams: Selector::default(),
             mode,
@@ -150,9 +201,18 @@ impl HookSpec {
             rate: None,
             queue: 1000,
             retries: Retries::of_delivery(None),
+            schedule: Arc::clone(&USUAL),
+            start: Start::Now,
+            dead_letters: 10_000,
             lane_group: None,
             notice_share: NoticeShare::Shared,
         }
+    }
+
+    /// Whether it is told of facts.
+    #[must_use]
+    pub fn gets_facts(&self) -> bool {
+        self.on.iter().any(|event| !event.spec().kind.is_question())
     }
 
     /// Whether it is ever told anything, and not only asked.

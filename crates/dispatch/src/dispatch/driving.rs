@@ -4,7 +4,9 @@ use super::asking::Mail;
 use super::{Handler, Inner, State};
 use crate::record::{Heard, Record, Timing, is_failure};
 use crate::{Call, Reply, Transport};
-use jackfield_hooks::{CallId, DropCause, Failure, Outcome, Output, Owner, QuestionId, Request, Retry};
+use jackfield_hooks::{
+    CallId, DisabledBy, DropCause, Failure, Outcome, Output, Owner, QuestionId, Request, Retry,
+};
 use jackfield_media::Mono;
 use jackfield_runtime::{Tasks, catch, clock};
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
@@ -12,18 +14,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 impl Inner {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One input to the core, and everything that comes out of it.
-    pub(super) fn input<T>(
+    pub(crate) fn input<T>(
         self: &Arc<Self>,
         timing: Option<Timing>,
         input: impl FnOnce(&mut State, Mono) -> T,
     ) -> T {
         let mut records = Vec::new();
-        let result = {
+        let (result, deliveries) = {
             let mut state = self.state();
             let now = clock::now();
             let result = input(&mut state, now);
@@ -36,14 +38,21 @@ impl Inner {
                 state.armed = Some(at);
                 self.sooner.notify_one();
             }
-            result
+            (result, (!records.is_empty()).then(|| state.trace.deliveries.clone()))
         };
         if records.iter().any(|record| matches!(record, Record::Settled(..) | Record::Dropped(..))) {
             self.ended.notify_waiters();
+            self.changed.notify_one();
         }
-        // A log that is slow to take its lines must not hold the lock.
+        // A log that is slow to take its lines must not hold the lock, nor must what keeps deliveries.
         for record in records {
             record.write();
+            if let Record::Disabled(hook) = &record {
+                self.tell_disabled(hook.clone(), DisabledBy::Handler);
+            }
+            if let (Some(deliveries), Some(raw)) = (&deliveries, record.into_raw()) {
+                deliveries.push(raw);
+            }
         }
         result
     }
@@ -76,9 +85,15 @@ impl Inner {
                     false => Heard::Quiet,
                 };
                 let timing = timing.filter(|timing| timing.call == settled.call);
+                state.bury(now, &settled);
+                state.trace.settled(now, &settled, timing.as_ref());
                 records.push(Record::Settled(Box::new(settled), timing, heard));
             }
+            Output::Concluded(concluded) => {
+                records.push(Record::Concluded(state.trace.concluded(concluded)));
+            }
             Output::Dropped(dropped) => {
+                state.bury_dropped(now, &dropped);
                 let heard = match dropped.cause {
                     DropCause::QueueFull => state.loudness.hear(now, &dropped.hook),
                     _ => Heard::Quiet,
@@ -86,7 +101,11 @@ impl Inner {
                 records.push(Record::Dropped(dropped, heard));
             }
             Output::Breaker { hook, state } => records.push(Record::Breaker(hook, state)),
-            Output::Disabled { hook } => records.push(Record::Disabled(hook)),
+            Output::Disabled { hook, hook_id } => {
+                state.must_save(hook_id);
+                records.push(Record::Disabled(hook));
+            }
+            Output::Hungry(feed) => state.call_courier(&feed),
         }
     }
 
@@ -104,7 +123,12 @@ impl Inner {
     pub(super) fn finished(self: &Arc<Self>, call: CallId, reply: Reply) {
         let timing = Timing::of(call, &reply);
         self.input(Some(timing), |state, now| {
-            state.running.remove(&call);
+            if state.running.remove(&call).is_none()
+                && let Ok(answer) = &reply.result
+            {
+                // It is a question's.
+                state.trace.answered(call, answer);
+            }
             state.core.answer(now, call, reply.result);
         });
     }
@@ -114,8 +138,11 @@ impl Inner {
             let ended = self.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
-            if self.state().core.is_quiet(until) {
-                return;
+            {
+                let state = self.state();
+                if state.core.is_quiet(until) && self.is_all_given(&state, until) {
+                    return;
+                }
             }
             ended.await;
         }
@@ -152,7 +179,7 @@ pub(super) async fn make(request: Request<Handler>) -> Reply {
     } = request;
     let call = Call { delivery, hook, mode, event, attempt, num_dropped, deadline };
     catch(async move { transport.call(call).await }).await.unwrap_or_else(|panicked| Reply {
-        result: Err(Failure { outcome: Outcome::Crashed, detail: panicked.to_string(), retry: Retry::No }),
+        result: Err(Failure { retry: Retry::No, ..Failure::new(Outcome::Crashed, panicked.to_string()) }),
         connect: Duration::ZERO,
         handler: clock::now() - started,
         pid: None,

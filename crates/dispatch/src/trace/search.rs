@@ -25,7 +25,9 @@ pub(super) async fn list(store: &Arc<Store>, filter: &DeliveryFilter, page: Page
         before: page.before,
         page: DeliveryPage::default(),
     };
-    let before = page.before.map_or(u64::MAX, |cursor| cursor.position.saturating_add(1));
+    // Nothing of the record itself is left when `within` is 0.
+    let before =
+        page.before.map_or(u64::MAX, |cursor| cursor.position.saturating_add(u64::from(cursor.within > 0)));
     let bounds = Bounds { before, since: filter.since, until: filter.until, budget: PAGE_BUDGET };
     let Some((listing, end)) = run(store, listing, bounds).await else { return DeliveryPage::default() };
     let mut page = listing.page;

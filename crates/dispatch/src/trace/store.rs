@@ -243,3 +243,49 @@ fn newest_number(reader: &Reader, last: u64) -> u64 {
     let numbers = entries.map(|entry| entry.deliveries().iter().map(|delivery| delivery.id.0).max());
     numbers.flatten().max().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::QuestionTrace;
+
+    #[test]
+    fn successes_above_the_rate_have_no_room_until_the_next_second() {
+        let mut incoming = Incoming::default();
+        let second = UnixTime(7_000_000);
+        let room = (0..MAX_SUCCESSES + 5).filter(|_| incoming.admits(second)).count();
+        assert_eq!(room, MAX_SUCCESSES as usize);
+        assert!(!incoming.admits(UnixTime(7_999_999)) && incoming.admits(UnixTime(8_000_000)));
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_stays_in_memory_until_there_is_too_much_of_it() {
+        let mut kept = Kept {
+            shower: Shower::new(Masker::default()),
+            next: 1,
+            recent: VecDeque::new(),
+            written: 0,
+            count: 0,
+        };
+        let question = QuestionTrace {
+            event_id: ulid::Ulid(1),
+            seq: 1,
+            event: jackfield_events::EventType::AuthorizePlay,
+            key: None,
+            conn_id: None,
+            session_id: None,
+            at: UnixTime(0),
+            elapsed: std::time::Duration::ZERO,
+            verdict: None,
+            fallback: None,
+            steps: Vec::new(),
+        };
+        let entry = Entry::Question(Arc::new(question));
+        let lost: u64 = (0..MAX_UNWRITTEN + 3).map(|_| kept.keep(entry.clone())).sum();
+        assert_eq!((lost, kept.recent.len(), kept.next), (3, MAX_UNWRITTEN, MAX_UNWRITTEN as u64 + 4));
+        kept.written = kept.next - 1;
+        kept.forget();
+        assert_eq!(kept.recent.len(), RECENT);
+        assert_eq!(kept.recent.back().map(|(position, _)| *position), Some(kept.next - 1));
+    }
+}

@@ -271,7 +271,7 @@ async fn a_page_looks_at_a_bounded_number_of_records_however_many_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let tasks = Tasks::new();
     // One real record, again and again: `make test-all` has a million of them.
-    let records = if std::env::var_os("E2E_ALL").is_some() { 1_000_000 } else { 100_000 };
+    let records = if std::env::var_os("E2E_ALL").is_some() { 1_000_000 } else { 45_000 };
     let played = Played::new(Script::Answer(Decision::Pass));
     let dispatch = dispatch(vec![(notify("hook", CREATE), &played)]);
     dispatch.accept(&created(1, "live/a"));
@@ -291,14 +291,14 @@ async fn a_page_looks_at_a_bounded_number_of_records_however_many_there_are() {
         Deliveries::open(DeliveriesConfig::new(folder.path()), Masker::default(), &tasks).unwrap();
     let nobody = DeliveryFilter { hook: Some("nobody".into()), ..DeliveryFilter::default() };
     let (mut before, mut looked_at, mut empty) = (None, 0, 0);
-    // Three pages, of which none finds anything; the others would be like them.
-    for _ in 0..3 {
+    // Two pages, of which none finds anything; the others would be like them.
+    for _ in 0..2 {
         let page = deliveries.list(&nobody, PageOf { before, limit: 100 }).await;
         assert!(page.items.is_empty() && page.looked_at <= 20_000 && page.next.is_some(), "{page:?}");
         assert!(before.is_none_or(|before| page.next.unwrap() < before), "each page goes on");
         (before, looked_at, empty) = (page.next, looked_at + page.looked_at, empty + 1);
     }
-    assert_eq!((looked_at, empty), (60_000, 3));
+    assert_eq!((looked_at, empty), (40_000, 2));
     let page = deliveries.list(&DeliveryFilter::default(), PageOf { before, limit: 100 }).await;
     assert_eq!((page.items.len(), page.looked_at), (100, 100));
     stop(tasks).await;
@@ -321,27 +321,4 @@ async fn records_that_are_none_are_skipped_and_counted() {
     assert!(list(&deliveries, DeliveryFilter::default()).await.is_empty());
     assert_eq!(deliveries.counters().unreadable, 6);
     stop(tasks).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn successes_above_the_rate_are_left_out_and_failures_never() {
-    let (ok, bad) = (
-        Played::new(Script::Answer(Decision::Pass)),
-        Played::new(Script::Fail(Outcome::HandlerError, Retry::No)),
-    );
-    let wide = |spec: HookSpec| HookSpec { queue: 100_000, concurrency: 1000, ..spec };
-    let dispatch = dispatch(vec![(wide(notify("ok", CREATE)), &ok), (wide(notify("bad", CREATE)), &bad)]);
-    // Time stands still for the calls, not for the wall clock: a slow machine needs several seconds for these.
-    let began = clock::unix_now();
-    for seq in 0..25_000 {
-        dispatch.accept(&created(seq, "live/a"));
-        if seq % 1000 == 0 {
-            dispatch.idle().await;
-        }
-    }
-    dispatch.idle().await;
-    let seconds = u64::try_from(clock::unix_now().seconds() - began.seconds() + 1).unwrap();
-    let counters = dispatch.deliveries().counters();
-    assert!(counters.left_out >= 25_000_u64.saturating_sub(20_000 * seconds), "{counters:?}");
-    assert!(counters.left_out <= 5_000, "failures are never left out: {counters:?}");
 }

@@ -83,7 +83,7 @@ impl Transport for Played {
             let script = self.script.lock().unwrap().clone().unwrap();
             let result = match script {
                 Script::Answer(decision) => Ok(Answer::bare(decision)),
-                Script::Fail(outcome, retry) => Err(Failure { outcome, detail: "played".to_owned(), retry }),
+                Script::Fail(outcome, retry) => Err(Failure { retry, ..Failure::new(outcome, "played") }),
                 Script::Panic => panic!("played"),
                 Script::Never => std::future::pending().await,
                 Script::After(pause, decision) => {

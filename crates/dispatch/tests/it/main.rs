@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets the unexpected fails")]
 
 mod allocations;
+mod deliveries;
 mod kit;
 mod notices;
 mod questions;

@@ -2,7 +2,7 @@
 //! time from its definition.
 
 use super::{Checked, rule};
-use jackfield_hooks::{BreakerState, HookSpec, Outcome, Owner};
+use jackfield_hooks::{BreakerState, HookSpec, Next, Outcome, Owner, Receiver};
 use jackfield_media::Mono;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -17,8 +17,16 @@ pub(crate) struct Limits {
     /// Those of them that count in the limit over all hooks.
     pub(super) shared_running: usize,
     pub(super) questions_running: usize,
-    /// Notices that wait for anything.
+    /// Calls of notices at once, after failures that say that there are too many.
+    window: Option<usize>,
+    /// The receiver asked for a rest.
+    pub(super) rests_until: Mono,
+    /// Notices that are in memory only and wait for anything.
     pub(super) queued: usize,
+    /// Notices of the log that wait for anything, those included that were not taken from it yet.
+    pub(super) logged: usize,
+    /// Notices of the log that wait for a try beside their lane.
+    pub(super) beside: usize,
     /// Lost notices that the hook was not told of.
     pub(super) untold: u64,
     /// Starts of other hooks since only the limit over all hooks has held this one.
@@ -39,7 +47,11 @@ impl Limits {
             notices_running: 0,
             shared_running: 0,
             questions_running: 0,
+            window: None,
+            rests_until: Mono::ZERO,
             queued: 0,
+            logged: 0,
+            beside: 0,
             untold: 0,
             passed_over: None,
             credit: SECOND,
@@ -51,8 +63,8 @@ impl Limits {
         if self.spec.rate != spec.rate {
             self.credit = SECOND;
         }
+        self.disabled &= self.spec == *spec;
         self.spec = Rc::clone(spec);
-        self.disabled = false;
     }
 
     fn credit(&self, now: Mono) -> Duration {
@@ -66,8 +78,28 @@ impl Limits {
 
     /// Whether a notice could start, but for the limit over all hooks and its lane.
     pub(super) fn could_start(&self, now: Mono) -> bool {
-        let room = self.queued > 0 && self.notices_running < self.spec.concurrency;
+        let room = self.queued + self.logged + self.beside > 0
+            && self.notices_running < self.at_once()
+            && self.rests_until <= now;
         room && !self.disabled && self.breaker.admits(now) && self.has_rate(now)
+    }
+
+    /// Calls of notices at once, now.
+    pub(super) fn at_once(&self) -> usize {
+        self.spec.concurrency.min(self.window.unwrap_or(usize::MAX))
+    }
+
+    /// What the end of a notice's call says of how much its receiver can bear.
+    pub(super) fn learn(&mut self, now: Mono, outcome: Outcome, receiver: Receiver, next: Next) {
+        if outcome == Outcome::Answered {
+            self.window =
+                self.window.map(|window| window + 1).filter(|window| *window < self.spec.concurrency);
+        } else if outcome == Outcome::Timeout || receiver == Receiver::Busy {
+            self.window = Some(1.max(self.at_once() / 2));
+        }
+        if let (Receiver::Busy, Next::Again(at)) = (receiver, next) {
+            self.rests_until = self.rests_until.max(at.min(now.after(60 * SECOND)));
+        }
     }
 
     /// A call starts.

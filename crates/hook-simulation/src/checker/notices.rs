@@ -1,30 +1,38 @@
 //! Law 6 for notices: lanes, retries, queues, and that nothing that could start is left lying.
 
 use super::questions::own_outcome;
-use super::{About, Checked, Checker, Hid, Open, Secret, is_told_of, rule};
+use super::{About, Checked, Checker, Hid, Open, Secret, rule};
 use crate::input::Input;
 use crate::world::FACTS;
 use jackfield_hooks::{
-    CallId, DropCause, Dropped, Failure, HookSpec, Mode, Next, NoticeShare, Outcome, Request, Retry,
-    RetryAfter, Settled,
+    CallId, DropCause, Dropped, Failure, HookSpec, Mode, Next, NoticeShare, Origin, Outcome, Receiver,
+    Request, Retry, RetryAfter, Settled,
 };
 use jackfield_media::{Mono, Text};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Seconds before each further try.
-const SCHEDULE: [u64; 9] = [1, 5, 30, 120, 600, 1800, 7200, 18_000, 36_000];
 const HOLD: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Told {
     about: About,
     order: u64,
-    lane: usize,
+    pub(super) lane: usize,
     stage: Stage,
     started: bool,
     aside: bool,
+    /// It is one of the log.
+    pub(super) logged: bool,
     attempt: u32,
+    /// Pauses of the schedule so far.
+    pauses: u32,
+    /// It pauses because the receiver was not there: a success brings it forward.
+    away: bool,
+    /// Its present try was brought forward.
+    forward: bool,
+    /// It was brought forward, and that try has not begun.
+    pulled: bool,
     /// How many lost ones it told of.
     carries: u64,
     first_failed: Option<Mono>,
@@ -37,11 +45,25 @@ enum Stage {
     Pausing(Mono),
 }
 
+impl Told {
+    pub(super) fn about(&self) -> &About {
+        &self.about
+    }
+
+    pub(super) fn order(&self) -> u64 {
+        self.order
+    }
+
+    pub(super) fn carries(&self) -> u64 {
+        self.carries
+    }
+}
+
 /// What must be told one after the other: those that are not settled and did not step aside.
 #[derive(Debug)]
 pub(crate) struct Lane {
     name: (Whose, Option<String>),
-    line: Vec<(Hid, u64)>,
+    pub(super) line: Vec<(Hid, u64)>,
     /// How many of them have started.
     started: usize,
 }
@@ -60,36 +82,58 @@ pub(crate) enum Audience {
     Listeners,
 }
 
+/// Where a notice is until it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    InMemory,
+    InTheLog,
+}
+
+/// Whether a hook wants to be told of it.
+pub(super) fn wants(spec: &HookSpec, about: &About) -> bool {
+    spec.on.contains(about.event_type) && spec.streams.matches(about.key.as_ref())
+}
+
 impl Checker {
     /// From now on every hook that wants it must get it.
     pub(super) fn must_tell(&mut self, about: &About, audience: Audience) {
         let config = Rc::clone(&self.config);
         for configured in config.iter() {
-            let (hid, spec) = (configured.hid, &configured.spec);
+            let spec = &configured.spec;
             let listens = audience == Audience::All || spec.mode == Mode::Notify;
-            let wanted = spec.on.contains(about.event_type) && spec.streams.matches(about.key.as_ref());
-            if !listens || !wanted {
-                continue;
+            if listens && wants(spec, about) {
+                self.must_tell_one(configured.hid, spec, about, Kept::InMemory);
             }
-            self.order += 1;
-            let lane = self.lane_of(hid, spec, about);
-            let told = Told {
-                about: about.clone(),
-                order: self.order,
-                lane,
-                stage: Stage::Waiting,
-                started: false,
-                aside: false,
-                attempt: 0,
-                carries: 0,
-                first_failed: None,
-            };
-            self.told.insert((hid, about.seq), told);
-            if let Some(lane) = self.lanes.get_mut(lane) {
-                lane.line.push((hid, about.seq));
-            }
-            if let Some(limits) = self.hooks.get_mut(&hid) {
-                limits.queued += 1;
+        }
+    }
+
+    pub(super) fn must_tell_one(&mut self, hid: Hid, spec: &HookSpec, about: &About, kept: Kept) {
+        self.order += 1;
+        let lane = self.lane_of(hid, spec, about);
+        let told = Told {
+            about: about.clone(),
+            order: self.order,
+            lane,
+            stage: Stage::Waiting,
+            started: false,
+            aside: false,
+            logged: kept == Kept::InTheLog,
+            attempt: 0,
+            pauses: 0,
+            away: false,
+            forward: false,
+            pulled: false,
+            carries: 0,
+            first_failed: None,
+        };
+        self.told.insert((hid, about.seq), told);
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.line.push((hid, about.seq));
+        }
+        if let Some(limits) = self.hooks.get_mut(&hid) {
+            match kept {
+                Kept::InMemory => limits.queued += 1,
+                Kept::InTheLog => limits.logged += 1,
             }
         }
     }
@@ -127,6 +171,7 @@ impl Checker {
         let configured = self.configured(&request.hook)?;
         let (hid, spec) = (configured.hid, configured.spec);
         let id = (hid, request.event.stamp().seq);
+        let first = self.is_its_turn(id);
         let Some(told) = self.told.get_mut(&id) else {
             let text = "which is not to be told it, or not yet";
             return Err(format!("law 2 or policies: event {} to {}, {text}", id.1, request.hook));
@@ -140,10 +185,17 @@ impl Checker {
             Stage::Pausing(at) => {
                 rule!(self.now >= at, "law 6: {} is tried again too early", request.hook);
                 self.pausing.remove(&(at, id.0, id.1));
+                told.forward = std::mem::take(&mut told.pulled);
+                told.away = false;
             }
             Stage::Waiting => {
-                let first = lane.line.first() == Some(&id) && lane.started == 0;
-                rule!(first, "law 6: event {} to {} passes {:?}", id.1, request.hook, lane.line.first());
+                rule!(
+                    first && lane.started == 0,
+                    "law 6: event {} to {} passes {:?}",
+                    id.1,
+                    request.hook,
+                    lane.line.first()
+                );
                 lane.started += 1;
                 told.started = true;
                 if let (Some(key), Some(epoch)) = (&told.about.key, told.about.epoch) {
@@ -175,10 +227,15 @@ impl Checker {
             request.num_dropped,
             told.carries
         );
-        limits.queued -= 1;
+        match (told.logged, told.aside) {
+            (false, _) => limits.queued -= 1,
+            (true, false) => limits.logged -= 1,
+            (true, true) => limits.beside -= 1,
+        }
         limits.notices_running += 1;
-        let running = limits.notices_running;
-        rule!(running <= spec.concurrency, "policies: {running} notices at once to {}", request.hook);
+        let (running, most) = (limits.notices_running, limits.at_once());
+        rule!(running <= most, "policies: {running} notices at once to {}, and {most} may be", request.hook);
+        rule!(limits.rests_until <= self.now, "policies: {} is called while it rests", request.hook);
         let shared = spec.notice_share == NoticeShare::Shared;
         if shared {
             let room = self.has_shared_room(hid);
@@ -234,11 +291,14 @@ impl Checker {
         let limits = self.hooks.get(&open.hid).ok_or("a notice to an unknown hook")?;
         let spec = Rc::clone(&limits.spec);
         let late = self.now >= open.deadline;
+        let away = Receiver::Away;
         let (outcome, failure) = match &self.current {
             Input::Answer { call, result } if *call == end.call => match result {
                 Ok(_) if late => (Outcome::Late, None),
                 Ok(_) => (Outcome::Answered, None),
-                Err(failure) if late => (Outcome::Timeout, Some(failure.clone())),
+                Err(failure) if late => {
+                    (Outcome::Timeout, Some(Failure { receiver: away, ..failure.clone() }))
+                }
                 Err(failure) => (own_outcome(failure), Some(failure.clone())),
             },
             _ if self.now >= open.over => {
@@ -248,21 +308,48 @@ impl Checker {
         };
         rule!(end.outcome == outcome, "law 5: {:?} ends as {} instead of {outcome}", end.call, end.outcome);
         let told = self.told.get(&id).ok_or("a notice that is not told")?;
-        let expect =
-            failure.as_ref().map_or(After::Over, |failure| after(&spec, told.attempt, outcome, failure));
-        if failure.is_some_and(|failure| failure.retry == Retry::Disable) && !limits.disabled {
+        let expect = failure.as_ref().map_or(After::Over, |failure| after(&spec, told, outcome, failure));
+        let disables = failure.as_ref().is_some_and(|failure| failure.retry == Retry::Disable);
+        if disables && !limits.disabled {
             self.disabling = Some(open.hid);
         }
-        self.followed_by(id, end, expect)
+        let receiver = failure.map_or(Receiver::Here, |failure| failure.receiver);
+        self.followed_by(id, end, expect, receiver)?;
+        let limits = self.hooks.get_mut(&open.hid).ok_or("a notice to an unknown hook")?;
+        limits.learn(self.now, outcome, receiver, end.next);
+        if outcome == Outcome::Answered {
+            self.bring_forward(open.hid);
+        }
+        Ok(())
     }
 
-    fn followed_by(&mut self, id: (Hid, u64), end: &Settled, expect: After) -> Checked {
+    /// The receiver is there: what pauses because it was not is due, unless it was brought forward before.
+    fn bring_forward(&mut self, hid: Hid) {
+        let own = self.told.range_mut((hid, 0)..=(hid, u64::MAX));
+        for (id, told) in own {
+            if let Stage::Pausing(at) = told.stage
+                && told.away
+                && at > self.before
+            {
+                self.pausing.remove(&(at, id.0, id.1));
+                self.pausing.insert((self.now, id.0, id.1));
+                (told.stage, told.away, told.pulled) = (Stage::Pausing(self.now), false, true);
+            }
+        }
+    }
+
+    fn followed_by(&mut self, id: (Hid, u64), end: &Settled, expect: After, receiver: Receiver) -> Checked {
         match (end.next, expect) {
-            (Next::Over, After::Over) => self.forget(id, 0),
+            (Next::Over, After::Over) => {
+                self.done_with(id);
+                self.forget(id, 0);
+            }
             (Next::Lost, After::Lost) => {
                 let carries = self.told.get(&id).map_or(0, |told| told.carries);
+                self.done_with(id);
                 self.forget(id, carries);
             }
+            (Next::Kept, After::Kept) => self.shelve(id),
             (Next::Again(at), After::Again { least, most }) => {
                 let pause = at - self.now;
                 rule!(
@@ -272,14 +359,22 @@ impl Checker {
                 );
                 let Some(told) = self.told.get_mut(&id) else { return Ok(()) };
                 told.stage = Stage::Pausing(at);
+                told.pauses += u32::from(!(told.forward && told.pauses > 0));
+                told.away = receiver != Receiver::Here && !told.forward;
                 self.pausing.insert((at, id.0, id.1));
                 let first = *told.first_failed.get_or_insert(self.now);
-                if at > first.after(HOLD) && !told.aside {
+                let is_there = receiver == Receiver::Here;
+                if at > first.after(HOLD) && is_there && !told.aside {
                     told.aside = true;
                     step_out(&mut self.lanes, told.lane, id, told.started);
                 }
+                let (logged, aside) = (told.logged, told.aside);
                 if let Some(limits) = self.hooks.get_mut(&id.0) {
-                    limits.queued += 1;
+                    match (logged, aside) {
+                        (false, _) => limits.queued += 1,
+                        (true, false) => limits.logged += 1,
+                        (true, true) => limits.beside += 1,
+                    }
                 }
             }
             (next, expect) => {
@@ -290,7 +385,7 @@ impl Checker {
     }
 
     /// A notice is over; what it told of lost ones may have to be told again.
-    fn forget(&mut self, id: (Hid, u64), untold: u64) {
+    pub(super) fn forget(&mut self, id: (Hid, u64), untold: u64) {
         let Some(told) = self.told.remove(&id) else { return };
         if !told.aside {
             step_out(&mut self.lanes, told.lane, id, told.started);
@@ -311,14 +406,19 @@ impl Checker {
         if let Stage::Pausing(at) = told.stage {
             self.pausing.remove(&(at, id.0, id.1));
         }
-        let carries = told.carries;
+        let (carries, logged, aside) = (told.carries, told.logged, told.aside);
+        rule!(logged == (lost.origin == Origin::Log), "law 7: a drop of another origin");
         let limits = self.hooks.get_mut(&id.0).ok_or("a drop of an unknown hook")?;
         match lost.cause {
             DropCause::QueueFull => {
                 rule!(!running, "law 5: a notice is dropped while it runs");
-                rule!(limits.queued > limits.spec.queue, "policies: a drop although the queue is not full");
+                let full = limits.queued + limits.logged > limits.spec.queue;
+                let crowded = limits.beside > limits.spec.queue;
+                rule!(aside || !logged, "law 7: {} loses a notice of the log", lost.hook);
+                rule!(if logged { crowded } else { full }, "policies: a drop although the queue is not full");
                 let own = self.told.range((id.0, 0)..=(id.0, u64::MAX));
-                let older = own.filter(|(_, told)| !matches!(told.stage, Stage::Running(_)));
+                let like = |told: &Told| told.logged == logged && (!logged || told.aside);
+                let older = own.filter(|(_, told)| !matches!(told.stage, Stage::Running(_)) && like(told));
                 let order = self.told.get(&id).map_or(0, |told| told.order);
                 let oldest = older.map(|(_, told)| told.order).min();
                 rule!(oldest == Some(order), "policies: {} loses another than its oldest", lost.hook);
@@ -333,11 +433,22 @@ impl Checker {
             }
         }
         if !running {
-            limits.queued -= 1;
+            match (logged, aside) {
+                (false, _) => limits.queued -= 1,
+                (true, false) => limits.logged -= 1,
+                (true, true) => limits.beside -= 1,
+            }
         }
         // What is left may stand behind another hook's in a lane of their group.
         limits.passed_over = None;
-        self.forget(id, carries + u64::from(is_told_of(lost.cause)));
+        let about = self.told.get(&id).map(|told| told.about.clone());
+        let full = lost.cause == DropCause::QueueFull;
+        if full {
+            self.done_with(id);
+        } else if let (true, Some(about)) = (logged, about) {
+            self.keep(id.0, about);
+        }
+        self.forget(id, carries + u64::from(full && !logged));
         Ok(())
     }
 
@@ -345,7 +456,9 @@ impl Checker {
     pub(super) fn notices_go_on(&mut self) -> Checked {
         let mut could: Vec<Hid> = Vec::new();
         for lane in self.lanes.iter().filter(|lane| lane.started == 0) {
-            could.extend(lane.line.first().map(|(hid, _)| *hid));
+            // In a lane of a group it may be another's turn, if they were fed at different times.
+            let of_one = |hid: &Hid| self.log.is_none() || lane.line.iter().all(|(other, _)| other == hid);
+            could.extend(lane.line.first().map(|(hid, _)| *hid).filter(of_one));
         }
         let due = self.pausing.iter().take_while(|(at, ..)| *at <= self.now);
         could.extend(due.map(|(_, hid, _)| *hid));
@@ -353,7 +466,10 @@ impl Checker {
         for (hid, limits) in &mut self.hooks {
             let spec = &limits.spec;
             rule!(limits.queued <= spec.queue, "policies: {} waits for {}", limits.queued, spec.name);
-            let able = could.contains(hid) && limits.could_start(self.now);
+            rule!(limits.beside <= spec.queue, "policies: {} waits beside for {}", limits.beside, spec.name);
+            // What does not fit is still in the log.
+            let fits = self.log.is_none() || limits.queued + limits.logged <= spec.queue;
+            let able = could.contains(hid) && limits.could_start(self.now) && fits;
             let shares = spec.notice_share == NoticeShare::Shared;
             rule!(
                 !able || (shares && crowded.contains(hid)),
@@ -384,21 +500,26 @@ fn step_out(lanes: &mut [Lane], place: usize, id: (Hid, u64), started: bool) {
 enum After {
     Over,
     Lost,
+    Kept,
     Again { least: Duration, most: Duration },
 }
 
-fn after(spec: &HookSpec, attempt: u32, outcome: Outcome, failure: &Failure) -> After {
+fn after(spec: &HookSpec, told: &Told, outcome: Outcome, failure: &Failure) -> After {
     let wanted = match (failure.retry, spec.retries.after) {
         (Retry::Disable, _) => false,
         (Retry::Scheduled | Retry::After(_), _) | (Retry::No, RetryAfter::Any) => true,
         (Retry::No, RetryAfter::Asked) => false,
         (Retry::No, RetryAfter::Failure) => outcome == Outcome::Timeout,
     };
-    if !wanted || attempt > spec.retries.limit {
+    if told.logged && failure.retry == Retry::Disable {
+        return After::Kept;
+    }
+    let once_more = told.forward && told.pauses > 0;
+    if !wanted || (told.pauses >= spec.retries.limit && !once_more) {
         return After::Lost;
     }
-    let step = usize::try_from(attempt).unwrap_or(1) - 1;
-    let base = Duration::from_secs(SCHEDULE.get(step).copied().unwrap_or(36_000));
+    let step = usize::try_from(told.pauses).unwrap_or(1) - usize::from(once_more);
+    let base = spec.schedule.get(step).or(spec.schedule.last()).copied().unwrap_or_default();
     match failure.retry {
         Retry::After(wish) => {
             let pause = wish.max(base).min(base * 2);

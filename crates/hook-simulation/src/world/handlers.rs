@@ -31,6 +31,11 @@ impl Handlers {
         self.silence = 0;
     }
 
+    /// Nobody waits for any of them any more.
+    pub(super) fn forget(&mut self) {
+        self.planned.clear();
+    }
+
     pub(super) fn next(&self) -> Option<Mono> {
         self.planned.first_key_value().map(|((at, _), _)| *at)
     }
@@ -131,7 +136,7 @@ impl Handlers {
             Outcome::Answered,
         ];
         let outcome = chance.pick(&OUTCOMES).copied().unwrap_or(Outcome::Crashed);
-        Failure { outcome, detail: String::new(), retry }
+        Failure { retry, ..Failure::new(outcome, "") }
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::chance::Chance;
 use jackfield_events::{EventSet, EventType, OnError};
 use jackfield_hooks::{HookSpec, Mode, NoticeShare, Retries, RetryAfter, Selector};
+use jackfield_media::Text;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Notices of the simulation: with and without a stream, paired and not.
@@ -39,6 +41,10 @@ pub(crate) struct Profile {
     pub(super) trouble: usize,
     /// How many calls in a hundred are never answered.
     pub(super) silence: usize,
+    /// Facts are kept in a log, from which hooks are fed.
+    pub(super) logged: bool,
+    /// How often the process ends, of a hundred.
+    pub(super) crash: usize,
     tight: bool,
     plain: bool,
 }
@@ -59,10 +65,12 @@ impl Profile {
             pace: 40,
             trouble: 25,
             silence: 10,
+            logged: chance.percent(50),
+            crash: 0,
             tight: false,
             plain: false,
         };
-        match chance.below(8) {
+        match chance.below(9) {
             // One hook that fails most of the time, called often: its breaker.
             0 => Self {
                 steps: 200,
@@ -97,6 +105,16 @@ impl Profile {
             4 => Self { tell: 30, ask: 4, trouble: 60, silence: 15, jump: 8, keys: 1, ..usual },
             // Nervous operators.
             5 => Self { reload: 12, ..usual },
+            // A server that crashes, and hooks that lag in the log.
+            6 => Self {
+                logged: true,
+                crash: 3,
+                tell: 40,
+                ask: 3,
+                keys: 1 + chance.below(2),
+                tight: chance.percent(60),
+                ..usual
+            },
             _ => usual,
         }
     }
@@ -106,10 +124,19 @@ impl Profile {
     }
 
     /// A new configuration: some hooks go, some change, some come, the order changes.
-    pub(super) fn rehook(&self, former: &[HookSpec], chance: &mut Chance) -> Vec<HookSpec> {
+    pub(super) fn rehook(
+        &self,
+        former: &[HookSpec],
+        known: &BTreeMap<Text, (EventSet, Selector)>,
+        chance: &mut Chance,
+    ) -> Vec<HookSpec> {
         let mut hooks: Vec<HookSpec> = Vec::new();
         for index in 0..=self.hook_count {
-            let fresh = self.hook(index, chance);
+            let mut fresh = self.hook(index, chance);
+            // What is in the log is for those that wanted it when it was taken from there: the checker leaves that alone.
+            if let Some((on, streams)) = known.get(&fresh.name).filter(|_| self.logged) {
+                (fresh.on, fresh.streams) = (*on, streams.clone());
+            }
             let old = former.iter().find(|hook| hook.name == fresh.name);
             match old {
                 Some(_) if chance.percent(15) => {}
@@ -149,6 +176,10 @@ impl Profile {
         let limit = u32::try_from(chance.below(5)).unwrap_or_default();
         let after = chance.weighted(&[(3, RetryAfter::Failure), (1, RetryAfter::Asked)], RetryAfter::Any);
         hook.retries = Retries { limit, after };
+        if chance.percent(40) {
+            let pauses = 1 + chance.below(4);
+            hook.schedule = (0..pauses).map(|_| chance.millis(50, 60_000)).collect();
+        }
         if self.plain {
             hook.concurrency = 4;
             return hook;

@@ -5,7 +5,7 @@ use crate::answer::{self, MAX_ANSWER_BYTES};
 use crate::reply::{Said, delivered, failure};
 use jackfield_dispatch::Call;
 use jackfield_events::{Answer, Decision};
-use jackfield_hooks::{Outcome, Retry};
+use jackfield_hooks::{Failure, Outcome, Receiver, Retry};
 use jackfield_media::{Mono, UnixTime};
 use jackfield_net::outbound::header::RETRY_AFTER;
 use jackfield_net::outbound::{Response, StatusCode};
@@ -55,8 +55,16 @@ fn rest(deadline: Mono, now: Mono, longest: Duration) -> Mono {
     now.after(((deadline - now) / 2).min(longest))
 }
 
-fn bad_status(status: StatusCode, retry: Retry) -> jackfield_hooks::Failure {
-    failure(Outcome::HandlerError, retry, format!("status {}", status.as_u16()))
+fn bad_status(status: StatusCode, retry: Retry) -> Failure {
+    // A gateway, or a server that starts or stops, speaks for a receiver that is not there.
+    let receiver = match status {
+        StatusCode::TOO_MANY_REQUESTS => Receiver::Busy,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Receiver::Away
+        }
+        _ => Receiver::Here,
+    };
+    Failure { receiver, ..failure(Outcome::HandlerError, retry, format!("status {}", status.as_u16())) }
 }
 
 /// Seconds, or a date (RFC 9110 §10.2.3).

@@ -2,9 +2,9 @@
 //! nowhere else, and every outcome is told in [`Core::settle`].
 
 use super::slot::{Due, HookId};
-use super::{CallId, Core, Next, Output, Owner, Request, Settled};
+use super::{CallId, Core, Next, Origin, Output, Owner, Request, Settled};
 use crate::breaker::Pass;
-use crate::{DeliveryId, Failure, Mode, Mutation, NoticeShare, Outcome, Retry};
+use crate::{DeliveryId, Failure, Mode, Mutation, NoticeShare, Outcome, Receiver, Retry};
 use jackfield_events::{Answer, Decision, Event, OnError};
 use jackfield_media::{Mono, Text};
 use std::sync::Arc;
@@ -15,8 +15,11 @@ pub(super) struct CallHead {
     pub(super) call: CallId,
     pub(super) delivery: DeliveryId,
     pub(super) hook: HookId,
+    pub(super) id: Text,
     pub(super) name: Text,
     pub(super) owner: Owner,
+    pub(super) origin: Origin,
+    pub(super) first_failed: Option<Mono>,
     pub(super) event: Arc<Event>,
     pub(super) attempt: u32,
     pub(super) queued: Mono,
@@ -77,7 +80,7 @@ impl Ending {
 
 /// A failure that the core makes itself.
 pub(super) fn failure(outcome: Outcome, detail: &str) -> Failure {
-    Failure { outcome, detail: detail.to_owned(), retry: Retry::No }
+    Failure { retry: Retry::No, ..Failure::new(outcome, detail) }
 }
 
 impl<H: Clone> Core<H> {
@@ -132,7 +135,10 @@ impl<H: Clone> Core<H> {
             Ok(answer) if in_time => Ok(answer),
             Ok(_late) => Err(failure(Outcome::Late, "the answer came after its deadline")),
             // The transport's clock and ours met at the same deadline: that is one timeout.
-            Err(failed) if !in_time => Err(Failure { outcome: running.deadline.outcome, ..failed }),
+            Err(failed) if !in_time => {
+                let outcome = running.deadline.outcome;
+                Err(Failure { outcome, receiver: Receiver::after(outcome), ..failed })
+            }
             Err(failed) if failed.outcome == Outcome::Answered => {
                 Err(Failure { outcome: Outcome::ProtocolError, ..failed })
             }
@@ -213,8 +219,11 @@ impl<H: Clone> Core<H> {
             call: head.call,
             delivery: head.delivery,
             hook: head.name,
+            hook_id: head.id,
             event: head.event,
             owner: head.owner,
+            origin: head.origin,
+            first_failed: head.first_failed,
             attempt: head.attempt,
             outcome: ending.outcome,
             decision: ending.decision,

@@ -22,6 +22,26 @@ pub enum Owner {
     Notice,
 }
 
+/// Where a notice comes from, and so what it means that it is not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It is in memory only: what is not delivered is lost.
+    Memory,
+    /// The log: it is done with when it is delivered or given up, and else it is still there.
+    Log,
+    /// It is told once more, on somebody's wish, who knows it by this number and still has it.
+    Again(u64),
+}
+
+/// Who said that a hook is not called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DisabledBy {
+    /// Its handler wants no more events (HTTP 410): it gets none, and to a question it counts as one that fails.
+    Handler,
+    /// The operator: it gets none, and is not asked.
+    Operator,
+}
+
 /// A call to be made. `H` is whatever the driver gave with the hook, such as its transport.
 #[derive(Debug, Clone)]
 pub struct Request<H> {
@@ -54,8 +74,11 @@ pub enum Next {
     Over,
     /// It is tried again then.
     Again(Mono),
-    /// A notice that is not tried again.
+    /// A notice that is not tried again: it is given up.
     Lost,
+    /// A notice that is not tried again for now: its hook is disabled or gone, or the server stops, and whoever gave
+    /// it still has it.
+    Kept,
 }
 
 /// How one call ended: exactly one of these for each call, also for those that were never sent.
@@ -67,10 +90,16 @@ pub struct Settled {
     pub delivery: DeliveryId,
     /// The hook's name.
     pub hook: Text,
+    /// The hook's id.
+    pub hook_id: Text,
     /// The event as this hook saw it.
     pub event: Arc<Event>,
     /// Whom it was made for.
     pub owner: Owner,
+    /// Where the notice comes from; [`Origin::Memory`] for a question.
+    pub origin: Origin,
+    /// When the first try of this delivery failed, if one did.
+    pub first_failed: Option<Mono>,
     /// Number of the try, from 1.
     pub attempt: u32,
     /// How it ended.
@@ -96,7 +125,8 @@ pub struct Settled {
 /// Why a notice is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropCause {
-    /// The hook's queue was full; the hook is told by `num_dropped`.
+    /// The hook's queue was full. One that was in memory only is lost, and the hook is told by `num_dropped`; one of the
+    /// log is given up.
     QueueFull,
     /// A reload removed the hook.
     HookRemoved,
@@ -113,10 +143,82 @@ pub struct Dropped {
     pub delivery: DeliveryId,
     /// The hook's name.
     pub hook: Text,
+    /// The hook's id.
+    pub hook_id: Text,
     /// The event.
     pub event: Arc<Event>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Tries that it had.
+    pub attempts: u32,
+    /// When its first try failed, if one did.
+    pub first_failed: Option<Mono>,
     /// Why.
     pub cause: DropCause,
+}
+
+/// Why a hook of the configuration was asked a question, or was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// It decides this question about this stream.
+    Asked,
+    /// It is not `on` this event.
+    OtherEvent,
+    /// It is only told of it: its mode is `notify`.
+    OnlyTold,
+    /// Its `streams` do not select the stream, under the name that it had by then.
+    OtherStream,
+    /// The operator disabled it.
+    Disabled,
+    /// The question was over before its turn: a hook before it denied, or nobody waited any more.
+    NotReached,
+}
+
+impl Why {
+    /// All of them.
+    pub const ALL: &[Self] =
+        &[Self::Asked, Self::OtherEvent, Self::OnlyTold, Self::OtherStream, Self::Disabled, Self::NotReached];
+
+    /// The word in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::OtherEvent => "other_event",
+            Self::OnlyTold => "only_told",
+            Self::OtherStream => "other_stream",
+            Self::Disabled => "disabled",
+            Self::NotReached => "not_reached",
+        }
+    }
+}
+
+/// What a question's plan said of one hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Considered {
+    /// The hook's name.
+    pub hook: Text,
+    /// Why it was asked, or was not.
+    pub why: Why,
+    /// The delivery, if it was asked; its [`Settled`] came before, under the same number.
+    pub delivery: Option<DeliveryId>,
+}
+
+/// A question that is over.
+#[derive(Debug, Clone)]
+pub struct Concluded {
+    /// The question.
+    pub question: QuestionId,
+    /// The event as its chain left it.
+    pub event: Arc<Event>,
+    /// Its verdict; `None` if nobody waited for one any more.
+    pub verdict: Option<Verdict>,
+    /// Every hook of its plan, in order.
+    pub chain: Vec<Considered>,
+    /// When it was asked.
+    pub asked: Mono,
+    /// When it was over.
+    pub ended: Mono,
 }
 
 /// What the driver does next.
@@ -140,6 +242,8 @@ pub enum Output<H> {
     },
     /// For the trace: a call ended.
     Settled(Settled),
+    /// For the trace: a question is over, and this is what its plan was.
+    Concluded(Concluded),
     /// For the trace: a notice is lost.
     Dropped(Dropped),
     /// For the log: a breaker opened, half-opened or closed.
@@ -149,9 +253,43 @@ pub enum Output<H> {
         /// Where it stands now.
         state: BreakerState,
     },
-    /// For the log: the hook said that it wants no more calls. A reload enables it again.
+    /// The hook's handler said that it wants no more calls.
     Disabled {
         /// The hook's name.
         hook: Text,
+        /// The hook's id.
+        hook_id: Text,
     },
+    /// A feed that had no room has some again, or may have what it passed over: see [`crate::Core::hunger`].
+    Hungry(FeedId),
+}
+
+impl Origin {
+    /// Whether somebody still has it when it is not delivered.
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+}
+
+/// Hooks that are fed from the log together: one by itself, or all of one lane group, whose order is one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FeedId {
+    /// A hook, by its id.
+    Hook(Text),
+    /// The hooks of a lane group.
+    Group(Text),
+}
+
+/// What a feed takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hunger {
+    /// Nobody: its hooks are gone, or disabled. A reload or [`crate::Core::set_disabled`] changes that.
+    Nobody,
+    /// It has no room; [`Output::Hungry`] tells when it has.
+    Full,
+    /// What the log has after this position.
+    After(u64),
+    /// What stands at these positions, which this hook (its id) passed over while their lane stood still.
+    At(Text, Vec<u64>),
 }

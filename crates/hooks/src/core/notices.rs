@@ -2,17 +2,18 @@
 //!
 //! A *lane* holds what is told to one hook (or one group of hooks) about one key. The first of a lane
 //! starts only when the one before it is settled: answered, lost, dropped, or stepped *aside* because its
-//! next try lies further ahead than a lane may be held.
+//! next try lies further ahead than a lane may be held. While the receiver is not there, none steps aside:
+//! the ones behind it would fare no better, and the order would be lost for nothing.
 
 mod lanes;
 mod retries;
 
 use super::calls::{CallHead, Deadline, Ending, Sending};
 use super::slot::{Due, HookId, LaneKey};
-use super::{CallId, Core, DropCause, Dropped, Next, Output, Owner};
+use super::{CallId, Core, DisabledBy, DropCause, Dropped, Next, Origin, Output, Owner};
 use crate::{DeliveryId, Failure, HookSpec, Mode, Mutation, Outcome, Retry};
 use jackfield_events::{Answer, Event};
-use jackfield_media::Mono;
+use jackfield_media::{Mono, UnixTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,8 +24,13 @@ pub(super) struct Notice {
     lane: LaneKey,
     stage: Stage,
     place: Place,
+    origin: Origin,
     /// Tries so far.
     attempt: u32,
+    /// Pauses of the schedule so far.
+    pauses: u32,
+    /// A success of the hook brought its present try forward: that one takes none of the schedule.
+    brought_forward: bool,
     /// What this delivery tells of lost ones, once it was sent.
     num_dropped: Option<u64>,
     first_failed: Option<Mono>,
@@ -42,7 +48,7 @@ enum Stage {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// In the lane's queue.
     Waiting,
     /// Taken from the queue; the lane waits for it.
@@ -52,9 +58,9 @@ enum Place {
 }
 
 impl Notice {
-    /// Whether it pauses until after that time.
-    pub(super) fn pauses_beyond(&self, until: Mono) -> bool {
-        matches!(self.stage, Stage::Pausing(at) if at > until)
+    /// When it happened, if it is one of the log.
+    pub(super) fn happened(&self) -> Option<UnixTime> {
+        (self.origin == Origin::Log).then(|| self.event.stamp().time)
     }
 }
 
@@ -65,9 +71,20 @@ pub(super) struct Lane {
     /// How many were taken from the queue and must settle first: one, or more after a reload has put two
     /// lanes into one.
     holding: usize,
+    /// How many of these pause until their next try.
+    pausing: usize,
 }
 
 impl Lane {
+    /// Whether those that wait wait for the next try of one before them.
+    pub(super) fn stands_still(&self) -> bool {
+        self.pausing > 0
+    }
+
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Takes one out of the queue; it is mostly the first.
     fn take(&mut self, delivery: DeliveryId) {
         if let Some(at) = self.waiting.iter().position(|waiting| *waiting == delivery) {
@@ -91,7 +108,7 @@ impl<H: Clone> Core<H> {
         let plan = Arc::clone(&self.plan);
         for (hook, configured) in &plan.steps {
             if self.is_told(&configured.spec, event, audience) {
-                self.queue(*hook, &configured.spec, event);
+                self.queue(*hook, &configured.spec, event, Origin::Memory);
             }
         }
     }
@@ -120,18 +137,32 @@ impl<H: Clone> Core<H> {
         wanted && audience && (spec.streams.matches(key) || self.is(Mutation::StreamsIgnored))
     }
 
-    fn queue(&mut self, hook: HookId, spec: &HookSpec, event: &Arc<Event>) {
+    pub(super) fn queue(
+        &mut self,
+        hook: HookId,
+        spec: &HookSpec,
+        event: &Arc<Event>,
+        origin: Origin,
+    ) -> Option<DeliveryId> {
         let delivery = DeliveryId(self.fresh_id());
         let lane = self.lane_of(hook, spec, event);
         let (reversed, newest) = (self.is(Mutation::LaneReversed), self.is(Mutation::NewEpochFirst));
-        let Some(slot) = self.slots.get_mut(&hook) else { return };
-        if slot.disabled && self.mutation != Some(Mutation::DisabledCalled) {
+        let slot = self.slots.get_mut(&hook)?;
+        if slot.disabled.is_some() && self.mutation != Some(Mutation::DisabledCalled) {
             slot.tally.abandoned += 1;
-            let (hook, event, cause) = (spec.name.clone(), Arc::clone(event), DropCause::HookDisabled);
-            self.outputs.push_back(Output::Dropped(Dropped { delivery, hook, event, cause }));
-            return;
+            self.outputs.push_back(Output::Dropped(Dropped {
+                delivery,
+                hook: spec.name.clone(),
+                hook_id: spec.id.clone(),
+                event: Arc::clone(event),
+                origin,
+                attempts: 0,
+                first_failed: None,
+                cause: DropCause::HookDisabled,
+            }));
+            return None;
         }
-        slot.queued.insert(delivery);
+        slot.wait(delivery, origin, Place::Waiting);
         let waiting = &mut self.lanes.entry(lane.clone()).or_default().waiting;
         let epoch = event.scope().epoch;
         let jumps = newest && epoch.is_some_and(|epoch| epoch.0 > 1) && waiting.len() > 1;
@@ -147,7 +178,10 @@ impl<H: Clone> Core<H> {
             lane: lane.clone(),
             stage: Stage::Behind,
             place: Place::Waiting,
+            origin,
             attempt: 0,
+            pauses: 0,
+            brought_forward: false,
             num_dropped: None,
             first_failed: None,
             queued: self.now,
@@ -155,17 +189,20 @@ impl<H: Clone> Core<H> {
         self.notices.insert(delivery, notice);
         self.keep_bound(hook);
         self.move_lane(&lane);
+        Some(delivery)
     }
 
-    /// Drops the hook's oldest notices until its queue is within its bound.
+    /// Drops the hook's oldest notices until its queue is within its bound: of those that wait in it, only such as
+    /// are in memory only; the others were taken because there was room, and wait until there is again.
     pub(super) fn keep_bound(&mut self, hook: HookId) {
         while let Some(slot) = self.slots.get(&hook) {
-            if slot.queued.len() <= slot.spec().queue.max(1) {
-                return;
-            }
-            let newest = self.is(Mutation::DropsNewest);
-            let victim = if newest { slot.queued.last() } else { slot.queued.first() };
-            let Some(victim) = victim.copied() else { return };
+            let most = slot.spec().queue.max(1);
+            let (newest, any) = (self.is(Mutation::DropsNewest), self.is(Mutation::LogIsDropped));
+            let droppable = if any { &slot.queued } else { &slot.passing };
+            let first = if newest { droppable.last() } else { droppable.first() };
+            let victim = first.filter(|_| slot.queued.len() > most);
+            let beside = slot.aside.first().filter(|_| slot.aside.len() > most);
+            let Some(victim) = victim.or(beside).copied() else { return };
             self.give_up(victim, DropCause::QueueFull);
         }
     }
@@ -173,35 +210,52 @@ impl<H: Clone> Core<H> {
     /// Takes a notice out, wherever it is.
     pub(super) fn give_up(&mut self, delivery: DeliveryId, cause: DropCause) {
         let Some(notice) = self.notices.remove(&delivery) else { return };
+        let keeps = notice.origin.is_kept() && cause != DropCause::QueueFull;
         if let Some(slot) = self.slots.get_mut(&notice.hook) {
-            slot.queued.remove(&delivery);
+            slot.leave_queue(delivery);
+            slot.away.remove(&delivery);
             if notice.stage == Stage::Ready
                 && let Some(at) = slot.ready.iter().position(|ready| *ready == delivery)
             {
                 slot.ready.remove(at);
             }
             let carried = notice.num_dropped.unwrap_or_default();
+            slot.untold += carried;
             match cause {
-                DropCause::QueueFull => {
+                DropCause::QueueFull if notice.origin == Origin::Memory => {
                     slot.tally.dropped += 1;
                     let uncounted = self.mutation == Some(Mutation::DropsUncounted);
-                    slot.untold += carried + u64::from(!uncounted || slot.untold < 2);
+                    slot.untold += u64::from(!uncounted || slot.untold < 2);
                 }
-                _ => {
-                    slot.tally.abandoned += 1;
-                    slot.untold += carried;
-                }
+                DropCause::QueueFull => slot.tally.lost += 1,
+                _ if keeps => {}
+                _ => slot.tally.abandoned += 1,
             }
-            let hook = slot.spec().name.clone();
-            let event = Arc::clone(&notice.event);
-            self.outputs.push_back(Output::Dropped(Dropped { delivery, hook, event, cause }));
+            self.outputs.push_back(Output::Dropped(Dropped {
+                delivery,
+                hook: slot.spec().name.clone(),
+                hook_id: slot.spec().id.clone(),
+                event: Arc::clone(&notice.event),
+                origin: notice.origin,
+                attempts: notice.attempt,
+                first_failed: notice.first_failed,
+                cause,
+            }));
+        }
+        if notice.origin == Origin::Log && !keeps {
+            self.acknowledge(notice.hook, notice.event.stamp().seq);
         }
         match notice.stage {
-            Stage::Running(call) => self.cancel_call(call, Next::Lost),
+            Stage::Running(call) => self.cancel_call(call, if keeps { Next::Kept } else { Next::Lost }),
             Stage::Pausing(at) => {
                 self.timers.remove(&(at, Due::Retry(delivery)));
             }
             Stage::Behind | Stage::Ready => {}
+        }
+        if matches!((notice.stage, notice.place), (Stage::Pausing(_), Place::Holding))
+            && let Some(lane) = self.lanes.get_mut(&notice.lane)
+        {
+            lane.pausing = lane.pausing.saturating_sub(1);
         }
         match notice.place {
             Place::Holding => self.release(&notice.lane),
@@ -213,6 +267,7 @@ impl<H: Clone> Core<H> {
             }
             Place::Aside => {}
         }
+        self.stir(notice.hook);
     }
 
     /// Starts the hook's first ready notice; there is room for it.
@@ -221,7 +276,7 @@ impl<H: Clone> Core<H> {
         let twice = self.is(Mutation::DropsToldTwice);
         let Some(slot) = self.slots.get_mut(&hook) else { return };
         let Some(delivery) = slot.ready.pop_front() else { return };
-        slot.queued.remove(&delivery);
+        slot.leave_queue(delivery);
         let Some(notice) = self.notices.get_mut(&delivery) else { return };
         notice.stage = Stage::Running(call);
         notice.attempt += 1;
@@ -242,8 +297,11 @@ impl<H: Clone> Core<H> {
             call,
             delivery,
             hook,
+            id: spec.id.clone(),
             name: spec.name.clone(),
             owner: Owner::Notice,
+            origin: notice.origin,
+            first_failed: notice.first_failed,
             event: Arc::clone(&notice.event),
             attempt: notice.attempt,
             queued: notice.queued,
@@ -252,10 +310,16 @@ impl<H: Clone> Core<H> {
         let at = self.now.after(spec.notice_timeout);
         let deadline = Deadline { at, outcome: Outcome::Timeout, over: at.after(spec.ending) };
         let (handler, share) = (configured.handler.clone(), spec.notice_share);
+        let (position, log) = (notice.event.stamp().seq, notice.origin == Origin::Log);
         self.send(Sending { head, handler, num_dropped, deadline, share });
+        if log && self.is(Mutation::AcknowledgedWhenSent) {
+            self.acknowledge(hook, position);
+        }
         if self.is(Mutation::LaneIgnored) {
             self.move_lane(&lane);
         }
+        self.stir(hook);
+        self.stir_lane(&lane);
     }
 
     /// A call of a notice has ended.
@@ -270,19 +334,24 @@ impl<H: Clone> Core<H> {
         let failed = match result {
             Ok(_ack) => {
                 self.close(call, Ending::answered(jackfield_events::Decision::Pass));
-                return self.over(delivery, Next::Over);
+                self.over(delivery, Next::Over);
+                return self.is_there(hook);
             }
             Err(failed) => failed,
         };
+        let kept = notice.origin.is_kept();
         let disable = failed.retry == Retry::Disable;
         let next = match failed.outcome {
             // It was received; to send it once more would only double it.
             Outcome::Late => Next::Over,
+            // When its hook is enabled again, it is told.
+            _ if disable && kept => Next::Kept,
             _ => self.pause(delivery, &failed).map_or(Next::Lost, Next::Again),
         };
         self.close(call, Ending { next, ..Ending::failed(&failed) });
+        self.slow_down(hook, &failed, next);
         match next {
-            Next::Again(at) => self.pause_until(delivery, at),
+            Next::Again(at) => self.pause_until(delivery, at, failed.receiver),
             next => self.over(delivery, next),
         }
         if disable {
@@ -298,6 +367,9 @@ impl<H: Clone> Core<H> {
             // The handler may not have read what this one told: the next one tells it.
             slot.untold += notice.num_dropped.unwrap_or_default();
         }
+        if notice.origin == Origin::Log && next != Next::Kept {
+            self.acknowledge(notice.hook, notice.event.stamp().seq);
+        }
         if notice.place == Place::Holding {
             self.release(&notice.lane);
         }
@@ -305,13 +377,24 @@ impl<H: Clone> Core<H> {
 
     fn disable(&mut self, hook: HookId) {
         let Some(slot) = self.slots.get_mut(&hook) else { return };
-        if slot.disabled {
+        if slot.disabled.is_some() {
             return;
         }
-        slot.disabled = true;
-        self.outputs.push_back(Output::Disabled { hook: slot.spec().name.clone() });
+        slot.disabled = Some(DisabledBy::Handler);
+        let (hook_id, name) = (slot.spec().id.clone(), slot.spec().name.clone());
+        self.outputs.push_back(Output::Disabled { hook: name, hook_id });
         self.look_at(hook);
-        self.give_up_all(hook, DropCause::HookDisabled);
+        self.rest_of_disabling(hook);
+    }
+
+    /// Whether a notice may start or end by then.
+    pub(super) fn can_move(&self, notice: &Notice, until: Mono) -> bool {
+        match notice.stage {
+            Stage::Running(_) => true,
+            Stage::Pausing(at) => at <= until,
+            Stage::Behind => false,
+            Stage::Ready => self.slots.get(&notice.hook).is_some_and(|slot| slot.may_call_by(until)),
+        }
     }
 
     /// Gives up all notices of a hook.

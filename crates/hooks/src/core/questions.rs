@@ -13,10 +13,10 @@ mod waiting;
 
 use super::calls::{CallHead, Deadline, Ending, Sending, failure};
 use super::slot::{Configured, Plan};
-use super::{CallId, Core, Next, Output, Owner, QuestionId};
-use crate::{DeliveryId, Failure, Mode, Mutation, NoticeShare, Outcome};
+use super::{CallId, Concluded, Considered, Core, DisabledBy, Next, Origin, Output, Owner, QuestionId, Why};
+use crate::{DeliveryId, Failure, HookSpec, Mode, Mutation, NoticeShare, Outcome};
 use effects::Effect;
-use jackfield_events::{Answer, Decision, Event, Verdict};
+use jackfield_events::{Answer, Decision, Event, EventType, Verdict};
 use jackfield_media::{Mono, StreamKey, Text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub(super) struct Question<H> {
     replaced_by: Option<Text>,
     failopen: Vec<Text>,
     tags: BTreeMap<Text, Text>,
+    asked: Mono,
+    /// What the plan said of the hooks so far, for the trace.
+    considered: Vec<Considered>,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,8 @@ impl<H: Clone> Core<H> {
             replaced_by: None,
             failopen: Vec::new(),
             tags: BTreeMap::new(),
+            asked: self.now,
+            considered: Vec::new(),
         };
         self.questions.insert(id, question);
         self.go_on(id);
@@ -127,13 +132,23 @@ impl<H: Clone> Core<H> {
         let event_type = question.event.event_type();
         let key = question.event.scope().stream_key.as_ref();
         let count = question.plan.steps.len();
+        let considered = &mut question.considered;
+        let slots = &self.slots;
+        let is_off = |hook| slots.get(hook).is_some_and(|slot| slot.disabled == Some(DisabledBy::Operator));
         let found = (question.next..count).find_map(|index| {
             let place = if backwards { count - 1 - index } else { index };
             let (hook, configured) = question.plan.steps.get(place)?;
             let spec = &configured.spec;
-            let decides = spec.mode == Mode::Decide && spec.on.contains(event_type);
-            let fits = decides && (everywhere || spec.streams.matches(key));
-            fits.then(|| (index, *hook, Arc::clone(configured)))
+            let why = match passed_over(spec, event_type) {
+                None if is_off(hook) => Why::Disabled,
+                None if everywhere || spec.streams.matches(key) => {
+                    return Some((index, *hook, Arc::clone(configured)));
+                }
+                None => Why::OtherStream,
+                Some(why) => why,
+            };
+            considered.push(Considered { hook: spec.name.clone(), why, delivery: None });
+            None
         });
         let Some((index, hook, configured)) = found else {
             let key = question.key.take();
@@ -146,12 +161,24 @@ impl<H: Clone> Core<H> {
         let stale = self.mutation == Some(Mutation::OriginalSeen);
         let event = Arc::clone(if stale { &question.original } else { &question.event });
         let (call, delivery) = (CallId(self.fresh_id()), DeliveryId(self.fresh_id()));
-        let name = configured.spec.name.clone();
+        let (hook_id, name) = (configured.spec.id.clone(), configured.spec.name.clone());
         let owner = Owner::Question(id);
-        Some((
-            CallHead { call, delivery, hook, name, owner, event, attempt: 1, queued: self.now },
-            configured,
-        ))
+        let asked = Considered { hook: name.clone(), why: Why::Asked, delivery: Some(delivery) };
+        self.questions.get_mut(&id)?.considered.push(asked);
+        let head = CallHead {
+            call,
+            delivery,
+            hook,
+            id: hook_id,
+            name,
+            owner,
+            origin: Origin::Memory,
+            first_failed: None,
+            event,
+            attempt: 1,
+            queued: self.now,
+        };
+        Some((head, configured))
     }
 
     fn call(&mut self, id: QuestionId, asking: Asking<H>) {
@@ -224,11 +251,24 @@ impl<H: Clone> Core<H> {
         if self.is(Mutation::VerdictTwice) && !question.failopen.is_empty() {
             self.outputs.push_back(Output::Verdict { question: id, verdict: verdict.clone() });
         }
-        self.outputs.push_back(Output::Verdict { question: id, verdict });
+        self.outputs.push_back(Output::Verdict { question: id, verdict: verdict.clone() });
         if !self.is(Mutation::ToldBeforeVerdict) {
             self.tell_question(&question.event);
         }
+        self.trace(id, question, Some(verdict));
         self.forget_removed();
+    }
+
+    /// Tells the trace what became of a question.
+    fn trace(&mut self, id: QuestionId, question: Question<H>, verdict: Option<Verdict>) {
+        let Question { plan, event, mut considered, asked, .. } = question;
+        for (_, configured) in plan.steps.iter().skip(considered.len()) {
+            let spec = &configured.spec;
+            let why = passed_over(spec, event.event_type()).unwrap_or(Why::NotReached);
+            considered.push(Considered { hook: spec.name.clone(), why, delivery: None });
+        }
+        let concluded = Concluded { question: id, event, verdict, chain: considered, asked, ended: self.now };
+        self.outputs.push_back(Output::Concluded(concluded));
     }
 
     /// The asker left: what runs for it is stopped.
@@ -243,11 +283,21 @@ impl<H: Clone> Core<H> {
             self.cancel_call(call, Next::Over);
         }
         self.tell_question(&question.event);
+        self.trace(id, question, None);
         self.forget_removed();
     }
 
     /// Whether a question may still ask a hook of a plan up to this one.
     pub(super) fn asks_under(&self, last_plan: u64) -> bool {
         self.questions.values().any(|question| question.plan.generation <= last_plan)
+    }
+}
+
+/// Why a hook has no say in questions of this type, whatever the stream.
+fn passed_over(spec: &HookSpec, event_type: EventType) -> Option<Why> {
+    match spec.mode {
+        _ if !spec.on.contains(event_type) => Some(Why::OtherEvent),
+        Mode::Notify => Some(Why::OnlyTold),
+        Mode::Decide => None,
     }
 }

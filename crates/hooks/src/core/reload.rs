@@ -1,7 +1,7 @@
 //! A new configuration takes the place of the old one.
 
 use super::slot::{Configured, HookId, Life, Plan, Slot};
-use super::{Core, DropCause};
+use super::{Core, DisabledBy, DropCause};
 use crate::HookSpec;
 use crate::rate::Rate;
 use jackfield_events::EventSet;
@@ -13,23 +13,24 @@ impl<H: Clone> Core<H> {
     /// Puts these hooks in the place of the former ones; their order is the order of chains. `H` is what
     /// comes back with each of their calls.
     ///
-    /// A hook of the same name goes on with its queue, breaker and counters, and is enabled again. One
-    /// that is gone loses its notices, counted, and its calls of notices are cancelled. A question goes
-    /// on under the configuration that it started with: its chain, timeouts, policies and handlers; what a
-    /// hook may be given at once is today's. Of two hooks of one name the first counts: the
-    /// configuration refuses such.
+    /// A hook of the same id goes on with its queue, breaker, counters and place in the log; one that its handler
+    /// disabled is enabled again if anything of it has changed. One that is gone loses its notices, counted, unless
+    /// they are in the log, and its calls of notices are cancelled. A question goes on under the configuration that
+    /// it started with: its chain, timeouts, policies and handlers; what a hook may be given at once is today's.
+    /// Of two hooks of one name or one id the first counts: the configuration refuses such.
     pub fn replace_hooks(&mut self, now: Mono, hooks: Vec<(HookSpec, H)>) {
         self.advance(now);
         let former: BTreeMap<Text, HookId> =
-            self.plan.steps.iter().map(|(id, configured)| (configured.spec.name.clone(), *id)).collect();
+            self.plan.steps.iter().map(|(id, configured)| (configured.spec.id.clone(), *id)).collect();
         let mut steps: Vec<(HookId, Arc<Configured<H>>)> = Vec::new();
         let mut wants = EventSet::EMPTY;
         for (spec, handler) in hooks {
-            if steps.iter().any(|(_, configured)| configured.spec.name == spec.name) {
+            let same = |other: &HookSpec| other.name == spec.name || other.id == spec.id;
+            if steps.iter().any(|(_, configured)| same(&configured.spec)) {
                 continue;
             }
             wants = wants.union(spec.on);
-            let known = former.get(&spec.name).copied();
+            let known = former.get(&spec.id).copied();
             let configured = Arc::new(Configured { spec, handler });
             let id = self.configure(known, &configured);
             steps.push((id, configured));
@@ -45,6 +46,7 @@ impl<H: Clone> Core<H> {
         let kept: Vec<HookId> = self.plan.steps.iter().map(|(id, _)| *id).collect();
         for hook in kept {
             self.keep_bound(hook);
+            self.call_for_food(hook);
         }
         self.forget_removed();
         self.wake_all();
@@ -57,8 +59,9 @@ impl<H: Clone> Core<H> {
             if slot.rate.as_ref().map(Rate::per_second) != rate.map(|rate| rate.max(1)) {
                 slot.rate = rate.map(Rate::new);
             }
+            let changed = *slot.spec() != configured.spec;
             slot.configured = Arc::clone(configured);
-            slot.disabled = false;
+            slot.disabled = slot.disabled.filter(|by| *by == DisabledBy::Operator || !changed);
             return id;
         }
         let id = HookId(self.fresh_id());
@@ -69,6 +72,7 @@ impl<H: Clone> Core<H> {
     fn remove(&mut self, hook: HookId, last_plan: u64) {
         self.give_up_all(hook, DropCause::HookRemoved);
         if let Some(slot) = self.slots.get_mut(&hook) {
+            slot.feed = None;
             slot.life = Life::Removed { last_plan };
             self.removed += 1;
         }

@@ -1,9 +1,11 @@
 //! What the core keeps of one hook, over all its calls and over reloads.
 
-use super::{CallId, QuestionId};
+use super::feed::Feed;
+use super::notices::Place;
+use super::{CallId, DisabledBy, Origin, QuestionId};
 use crate::breaker::Breaker;
 use crate::rate::Rate;
-use crate::{DeliveryId, HookSpec, Mutation, Tally};
+use crate::{BreakerState, DeliveryId, HookSpec, Mutation, Tally};
 use jackfield_events::{EventSet, EventType};
 use jackfield_media::{ConnId, Mono, StreamKey, Text};
 use std::collections::{BTreeSet, VecDeque};
@@ -48,13 +50,19 @@ pub(super) enum Life {
 pub(super) struct Slot<H> {
     pub(super) configured: Arc<Configured<H>>,
     pub(super) life: Life,
-    /// It said that it wants no more calls.
-    pub(super) disabled: bool,
+    /// Whether it is not called, and who said so.
+    pub(super) disabled: Option<DisabledBy>,
     pub(super) breaker: Breaker,
     pub(super) rate: Option<Rate>,
     /// Notices that wait for anything: their turn in the lane, room, their next try. Bounded by `queue`.
     pub(super) queued: BTreeSet<DeliveryId>,
-    /// Those of `queued` that could start now, in the order in which they came to.
+    /// Those of `queued` that are in memory only: the ones that a full queue drops.
+    pub(super) passing: BTreeSet<DeliveryId>,
+    /// Notices of the log that wait for a try beside their lane. Bounded by `queue`, apart.
+    pub(super) aside: BTreeSet<DeliveryId>,
+    /// Notices that pause because the receiver was not there, and that its next success brings forward.
+    pub(super) away: BTreeSet<DeliveryId>,
+    /// Those that wait and could start now, in the order in which they came to.
     pub(super) ready: VecDeque<DeliveryId>,
     pub(super) notices_out: usize,
     /// Those of them that count in the limit over all hooks.
@@ -62,6 +70,12 @@ pub(super) struct Slot<H> {
     /// Questions that wait for room, in order. Bounded by `queue`.
     pub(super) asking: VecDeque<QuestionId>,
     pub(super) questions_out: usize,
+    /// Notices at once after failures that say that there are too many; `None` = as many as it wants.
+    pub(super) window: Option<usize>,
+    /// The receiver asked for fewer calls: no notice starts before.
+    pub(super) rests_until: Option<Mono>,
+    /// Where it stands in the log, if it is fed from it.
+    pub(super) feed: Option<Feed>,
     /// Lost notices that the handler was not told of yet.
     pub(super) untold: u64,
     /// When the hook is looked at again, if a rate or a breaker holds it.
@@ -75,14 +89,20 @@ impl<H> Slot<H> {
             rate: configured.spec.rate.map(Rate::new),
             configured,
             life: Life::Configured,
-            disabled: false,
+            disabled: None,
             breaker: Breaker::new(mutation),
             queued: BTreeSet::new(),
+            passing: BTreeSet::new(),
+            aside: BTreeSet::new(),
+            away: BTreeSet::new(),
             ready: VecDeque::new(),
             notices_out: 0,
             shared_out: 0,
             asking: VecDeque::new(),
             questions_out: 0,
+            window: None,
+            rests_until: None,
+            feed: None,
             untold: 0,
             wake: None,
             tally: Tally::default(),
@@ -91,6 +111,45 @@ impl<H> Slot<H> {
 
     pub(super) fn spec(&self) -> &HookSpec {
         &self.configured.spec
+    }
+
+    /// Calls of notices at once, now.
+    pub(super) fn notices_at_once(&self) -> usize {
+        let most = self.spec().concurrency.max(1);
+        self.window.map_or(most, |window| window.min(most))
+    }
+
+    /// A notice waits.
+    pub(super) fn wait(&mut self, delivery: DeliveryId, origin: Origin, place: Place) {
+        match (origin, place) {
+            (Origin::Memory, _) => drop((self.queued.insert(delivery), self.passing.insert(delivery))),
+            (_, Place::Aside) => drop(self.aside.insert(delivery)),
+            _ => drop(self.queued.insert(delivery)),
+        }
+    }
+
+    /// A notice waits no more.
+    pub(super) fn leave_queue(&mut self, delivery: DeliveryId) {
+        if !self.queued.remove(&delivery) {
+            self.aside.remove(&delivery);
+        }
+        if !self.passing.is_empty() {
+            self.passing.remove(&delivery);
+        }
+    }
+
+    /// Whether a call of a notice may start by then.
+    pub(super) fn may_call_by(&self, until: Mono) -> bool {
+        let opens = match self.breaker.state() {
+            BreakerState::Open { until: opens } => opens <= until,
+            BreakerState::Closed | BreakerState::HalfOpen => true,
+        };
+        opens && self.disabled.is_none() && self.rests_until.is_none_or(|rested| rested <= until)
+    }
+
+    /// Notices for which the queue has room.
+    pub(super) fn room(&self) -> usize {
+        self.spec().queue.max(1).saturating_sub(self.queued.len())
     }
 }
 

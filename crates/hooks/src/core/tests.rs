@@ -1,13 +1,14 @@
 //! The rules that a reader looks for; the simulation knows them all.
 
 mod calls;
+mod feeding;
 mod notices;
 mod questions;
 mod retries;
 mod turns;
 
 use super::*;
-use crate::{HookSpec, Mode, NoticeShare, Outcome, Retries, Retry};
+use crate::{HookSpec, Mode, NoticeShare, Outcome, Receiver, Retries, Retry};
 use jackfield_events::{Decision, OnError, Scope, Stamp, Verdict};
 use jackfield_media::{ConnId, StreamKey, UnixTime};
 use ulid::Ulid;
@@ -91,7 +92,7 @@ fn a_notice_that_pauses_too_long_steps_aside() {
     while seen.last() != Some(&2) {
         if let Some(call) = calls(&mut core).first() {
             seen.push(call.event.stamp().seq);
-            core.answer(now, call.call, Err(Failure::new(Outcome::ConnectError, "")));
+            core.answer(now, call.call, Err(Failure::new(Outcome::HandlerError, "")));
         } else {
             now = core.poll_timeout().unwrap();
             core.tick(now);
@@ -106,7 +107,7 @@ fn a_notice_that_pauses_too_long_steps_aside() {
 fn a_run_is_tried_once_unless_it_asks_for_more() {
     let run = HookSpec { retries: Retries::of_run(None), ..hook("a", Mode::Notify) };
     let mut core = core(vec![run]);
-    let failed = |retry| Err(Failure { outcome: Outcome::HandlerError, detail: String::new(), retry });
+    let failed = |retry| Err(Failure { retry, ..Failure::new(Outcome::HandlerError, "") });
     core.notify(at(0), &event(NOTICE, 1, "a"));
     let call = calls(&mut core)[0].call;
     core.answer(at(1), call, failed(Retry::No));
@@ -125,7 +126,7 @@ fn a_handlers_wish_for_a_pause_is_kept_within_the_schedule() {
         let now = core.now;
         let call = calls(&mut core)[0].call;
         let retry = Retry::After(Duration::from_secs(wish));
-        core.answer(now, call, Err(Failure { outcome: Outcome::HandlerError, detail: String::new(), retry }));
+        core.answer(now, call, Err(Failure { retry, ..Failure::new(Outcome::HandlerError, "") }));
         let next = core.poll_timeout().unwrap();
         assert_eq!(next - now, Duration::from_millis(pause));
         core.tick(next);
@@ -133,18 +134,21 @@ fn a_handlers_wish_for_a_pause_is_kept_within_the_schedule() {
 }
 
 #[test]
-fn a_hook_that_is_gone_for_good_gets_no_more_until_a_reload() {
+fn a_hook_that_is_gone_for_good_gets_no_more_until_its_configuration_changes() {
     let mut core = core(vec![hook("a", Mode::Notify)]);
     core.notify(at(0), &event(NOTICE, 1, "a"));
     core.notify(at(0), &event(NOTICE, 2, "a"));
     let call = calls(&mut core)[0].call;
-    let gone = Failure { outcome: Outcome::HandlerError, detail: String::new(), retry: Retry::Disable };
+    let gone = Failure { retry: Retry::Disable, ..Failure::new(Outcome::HandlerError, "") };
     core.answer(at(1), call, Err(gone));
     core.notify(at(2), &event(NOTICE, 3, "a"));
-    assert!(calls(&mut core).is_empty() && core.status()[0].disabled);
+    assert!(calls(&mut core).is_empty() && core.status()[0].disabled.is_some());
     core.replace_hooks(at(3), vec![(hook("a", Mode::Notify), ())]);
     core.notify(at(4), &event(NOTICE, 4, "a"));
-    assert_eq!(calls(&mut core)[0].event.stamp().seq, 4);
+    assert!(calls(&mut core).is_empty(), "it is the same hook");
+    core.replace_hooks(at(5), vec![(HookSpec { revision: 1, ..hook("a", Mode::Notify) }, ())]);
+    core.notify(at(6), &event(NOTICE, 5, "a"));
+    assert_eq!(calls(&mut core)[0].event.stamp().seq, 5);
 }
 
 #[test]

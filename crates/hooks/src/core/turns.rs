@@ -54,10 +54,13 @@ impl<H: Clone> Core<H> {
     fn may_start_notice(&mut self, hook: HookId) -> Result<NoticeShare, Idle> {
         let ignored = |mutation| self.mutation == Some(mutation);
         let slot = self.slots.get(&hook).ok_or(Idle::Own)?;
-        let most = slot.spec().concurrency.max(1);
-        let full = slot.notices_out >= most && !ignored(Mutation::ConcurrencyIgnored);
-        let dead = slot.disabled && !ignored(Mutation::DisabledCalled);
+        let full = slot.notices_out >= slot.notices_at_once() && !ignored(Mutation::ConcurrencyIgnored);
+        let dead = slot.disabled.is_some() && !ignored(Mutation::DisabledCalled);
         if slot.ready.is_empty() || full || dead {
+            return Err(Idle::Own);
+        }
+        if let Some(rested) = slot.rests_until.filter(|rested| *rested > self.now) {
+            self.wake_at(hook, rested);
             return Err(Idle::Own);
         }
         let share = slot.spec().notice_share;
@@ -90,7 +93,7 @@ impl<H: Clone> Core<H> {
         let idle = |(other, slot): &(&HookId, &Slot<H>)| {
             let spec = slot.spec();
             let shares = spec.notice_share == NoticeShare::Shared && spec.gets_notices();
-            let lives = slot.life == Life::Configured && !slot.disabled;
+            let lives = slot.life == Life::Configured && slot.disabled.is_none();
             **other != hook && slot.shared_out == 0 && lives && shares
         };
         let kept = self.slots.iter().filter(idle).count().min(self.notice_concurrency / 2);

@@ -7,8 +7,7 @@ use jackfield_events::{Event, OrderedBy};
 use std::sync::Arc;
 
 impl<H: Clone> Core<H> {
-    pub(super) fn lane_of(&self, hook: HookId, spec: &HookSpec, event: &Event) -> LaneKey {
-        let group = spec.lane_group.clone().filter(|_| !self.is(Mutation::GroupIgnored));
+    pub(in crate::core) fn lane_of(&self, hook: HookId, spec: &HookSpec, event: &Event) -> LaneKey {
         let scope = event.scope();
         let connection = scope.conn_id.map(About::Connection);
         let by_connection = self.is(Mutation::LanePerConnection);
@@ -21,6 +20,11 @@ impl<H: Clone> Core<H> {
             Some(_) if self.is(Mutation::LanesMerged) => About::Node,
             about => about.unwrap_or(About::Node),
         };
+        self.lane_key(hook, spec, about)
+    }
+
+    pub(in crate::core) fn lane_key(&self, hook: HookId, spec: &HookSpec, about: About) -> LaneKey {
+        let group = spec.lane_group.clone().filter(|_| !self.is(Mutation::GroupIgnored));
         LaneKey { whose: group.map_or(Whose::Hook(hook), Whose::Group), about }
     }
 
@@ -56,6 +60,7 @@ impl<H: Clone> Core<H> {
             lane.holding = lane.holding.saturating_sub(1);
             self.move_lane(key);
         }
+        self.stir_lane(key);
     }
 
     /// Puts all notices into the lanes that the configuration now gives them, in the order in which they
@@ -72,7 +77,10 @@ impl<H: Clone> Core<H> {
             let lane = self.lanes.entry(key.clone()).or_default();
             notice.lane = key;
             match notice.place {
-                Place::Holding => lane.holding += 1,
+                Place::Holding => {
+                    lane.holding += 1;
+                    lane.pausing += usize::from(matches!(notice.stage, Stage::Pausing(_)));
+                }
                 Place::Waiting => lane.waiting.push_back(delivery),
                 Place::Aside => {}
             }

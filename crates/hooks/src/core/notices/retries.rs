@@ -1,78 +1,137 @@
-//! Further tries of notices: when, how often, and whether the lane waits for them.
+//! Further tries of notices: when, how often, and whether the lane waits for them; and what a hook's receiver
+//! is given while it fails.
 
-use super::super::slot::Due;
+use super::super::slot::{Due, HookId};
 use super::{Core, Place, Stage};
-use crate::{DeliveryId, Failure, Mutation, Outcome, Retry, RetryAfter};
+use crate::{DeliveryId, Failure, Mutation, Next, Outcome, Receiver, Retry, RetryAfter, SCHEDULE};
 use jackfield_media::Mono;
 use std::time::Duration;
 
-/// Pauses before each further try.
-const SCHEDULE: [Duration; 9] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(2 * 60),
-    Duration::from_secs(10 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 60 * 60),
-    Duration::from_secs(5 * 60 * 60),
-    Duration::from_secs(10 * 60 * 60),
-];
 /// How long after its first failure a notice may hold its lane between its tries.
 const HOLD: Duration = Duration::from_secs(30);
+/// How long a receiver that asks for fewer calls is left alone at most.
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 impl<H: Clone> Core<H> {
     /// When a failed notice is tried again, if it is.
     pub(super) fn pause(&mut self, delivery: DeliveryId, failed: &Failure) -> Option<Mono> {
+        let usual = self.is(Mutation::ScheduleIgnored);
+        let counts = self.is(Mutation::BroughtForwardCounts);
         let notice = self.notices.get(&delivery)?;
-        let retries = self.slots.get(&notice.hook)?.spec().retries;
+        let spec = self.slots.get(&notice.hook)?.spec();
         let by_us = failed.retry == Retry::No && failed.outcome == Outcome::Timeout;
-        let wanted = match retries.after {
-            RetryAfter::Any => true,
-            RetryAfter::Failure => failed.retry != Retry::No || by_us,
-            RetryAfter::Asked => failed.retry != Retry::No || self.is(Mutation::RunRetried),
-        };
-        let limited = notice.attempt > retries.limit && !self.is(Mutation::RetriesUnlimited);
+        // The transport was taken away, which says nothing of the event.
+        let cut_short = failed.outcome == Outcome::Cancelled && notice.origin.is_kept();
+        let wanted = cut_short
+            || match spec.retries.after {
+                RetryAfter::Any => true,
+                RetryAfter::Failure => failed.retry != Retry::No || by_us,
+                RetryAfter::Asked => failed.retry != Retry::No || self.is(Mutation::RunRetried),
+            };
+        let repeats = notice.brought_forward && notice.pauses > 0 && !counts;
+        let limited = !repeats && notice.pauses >= spec.retries.limit && !self.is(Mutation::RetriesUnlimited);
         if !wanted || limited || failed.retry == Retry::Disable {
             return None;
         }
-        let step = usize::try_from(notice.attempt).unwrap_or(usize::MAX).saturating_sub(1);
-        let base = SCHEDULE.get(step).or(SCHEDULE.last()).copied().unwrap_or(HOLD);
+        let pauses = if repeats { notice.pauses } else { notice.pauses + 1 };
+        let step = usize::try_from(pauses).unwrap_or(usize::MAX).saturating_sub(1);
+        let schedule: &[Duration] = if usual { &SCHEDULE } else { &spec.schedule };
+        let base = schedule.get(step).or(schedule.last()).copied().unwrap_or(HOLD);
         let pause = match failed.retry {
             Retry::After(wish) if self.is(Mutation::RetryAfterUnbounded) => wish,
             Retry::After(wish) => wish.clamp(base, base.saturating_mul(2)),
             _ => self.chance.jittered(base),
         };
+        self.notices.get_mut(&delivery)?.pauses = pauses;
         Some(self.now.after(pause))
     }
 
-    pub(super) fn pause_until(&mut self, delivery: DeliveryId, at: Mono) {
+    pub(super) fn pause_until(&mut self, delivery: DeliveryId, at: Mono, receiver: Receiver) {
         let (frees, holds) = (self.is(Mutation::RetryFreesLane), self.is(Mutation::RetryHoldsLane));
+        let orderless = self.is(Mutation::AwayFreesLane);
         let Some(notice) = self.notices.get_mut(&delivery) else { return };
         notice.stage = Stage::Pausing(at);
         let first_failed = *notice.first_failed.get_or_insert(self.now);
         self.timers.insert((at, Due::Retry(delivery)));
         let (hook, lane) = (notice.hook, notice.lane.clone());
-        let too_long = at > first_failed.after(HOLD) && !holds;
+        let is_there = receiver == Receiver::Here || orderless;
+        let too_long = at > first_failed.after(HOLD) && is_there && !holds;
         let steps_aside = notice.place == Place::Holding && (too_long || frees);
         if steps_aside {
             notice.place = Place::Aside;
         }
+        let (origin, place, again) = (notice.origin, notice.place, notice.brought_forward);
         if let Some(slot) = self.slots.get_mut(&hook) {
-            slot.queued.insert(delivery);
+            slot.wait(delivery, origin, place);
+            if receiver != Receiver::Here && !again {
+                slot.away.insert(delivery);
+            }
         }
         if steps_aside {
             self.release(&lane);
+        } else if place == Place::Holding
+            && let Some(lane) = self.lanes.get_mut(&lane)
+        {
+            lane.pausing += 1;
         }
         self.keep_bound(hook);
+        self.stir(hook);
     }
 
     /// The pause of a failed notice is over.
     pub(in crate::core) fn try_again(&mut self, delivery: DeliveryId) {
-        if let Some(notice) = self.notices.get_mut(&delivery) {
-            notice.stage = Stage::Ready;
-            let hook = notice.hook;
-            self.make_ready(hook, delivery);
+        let Some(notice) = self.notices.get_mut(&delivery) else { return };
+        notice.brought_forward = false;
+        let hook = notice.hook;
+        if let Some(slot) = self.slots.get_mut(&hook) {
+            slot.away.remove(&delivery);
+        }
+        self.resume(delivery);
+    }
+
+    fn resume(&mut self, delivery: DeliveryId) {
+        let Some(notice) = self.notices.get_mut(&delivery) else { return };
+        notice.stage = Stage::Ready;
+        if notice.place == Place::Holding
+            && let Some(lane) = self.lanes.get_mut(&notice.lane)
+        {
+            lane.pausing = lane.pausing.saturating_sub(1);
+        }
+        let hook = notice.hook;
+        self.make_ready(hook, delivery);
+    }
+
+    /// The receiver has taken a notice: what waits for it to be there is tried now, once outside of the schedule, and
+    /// it may be given more at once.
+    pub(super) fn is_there(&mut self, hook: HookId) {
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        let most = slot.spec().concurrency.max(1);
+        slot.window = slot.window.map(|window| window + 1).filter(|window| *window < most);
+        if self.mutation == Some(Mutation::AwayNotBroughtForward) {
+            return;
+        }
+        for delivery in std::mem::take(&mut slot.away) {
+            let Some(notice) = self.notices.get_mut(&delivery) else { continue };
+            if let Stage::Pausing(at) = notice.stage {
+                notice.brought_forward = true;
+                self.timers.remove(&(at, Due::Retry(delivery)));
+                self.resume(delivery);
+            }
+        }
+    }
+
+    /// After a timeout, and when it says that there are too many, the receiver gets half as many calls at once; in the
+    /// second case none at all for a while.
+    pub(super) fn slow_down(&mut self, hook: HookId, failed: &Failure, next: Next) {
+        let busy = failed.receiver == Receiver::Busy;
+        if (!busy && failed.outcome != Outcome::Timeout) || self.is(Mutation::NeverSlowsDown) {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        slot.window = Some((slot.notices_at_once() / 2).max(1));
+        if let (true, Next::Again(at)) = (busy, next) {
+            let rested = at.min(self.now.after(LONGEST_REST));
+            slot.rests_until = slot.rests_until.max(Some(rested));
         }
     }
 }

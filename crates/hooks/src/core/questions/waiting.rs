@@ -19,7 +19,7 @@ impl<H: Clone> Core<H> {
     /// question has.
     pub(super) fn room_for_question(&self, hook: HookId) -> Room {
         let Some(slot) = self.slots.get(&hook) else { return Room::Refused };
-        let disabled = slot.disabled && !self.is(Mutation::DisabledCalled);
+        let disabled = slot.disabled.is_some() && !self.is(Mutation::DisabledCalled);
         if disabled || !slot.breaker.admits(self.now) {
             return Room::Refused;
         }

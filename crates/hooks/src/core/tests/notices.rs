@@ -121,7 +121,7 @@ fn notices_to_a_disabled_hook_are_counted_as_abandoned() {
         core.notify(at(0), &event(NOTICE, seq, "a"));
     }
     let call = calls(&mut core)[0].call;
-    let gone = Failure { outcome: Outcome::HandlerError, detail: String::new(), retry: Retry::Disable };
+    let gone = Failure { retry: Retry::Disable, ..Failure::new(Outcome::HandlerError, "") };
     core.answer(at(1), call, Err(gone));
     for seq in 3..=4 {
         core.notify(at(2), &event(NOTICE, seq, "a"));

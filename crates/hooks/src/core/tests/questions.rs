@@ -141,8 +141,8 @@ fn the_budget_ends_what_the_hooks_own_time_does_not() {
     };
     let mut core = core(vec![
         slow.clone(),
-        HookSpec { name: "b".into(), ..slow.clone() },
-        HookSpec { name: "c".into(), ..slow },
+        HookSpec { id: "b".into(), name: "b".into(), ..slow.clone() },
+        HookSpec { id: "c".into(), name: "c".into(), ..slow },
     ]);
     core.ask(at(0), event(QUESTION, 1, "a"), Duration::from_secs(5));
     assert_eq!(calls(&mut core)[0].deadline, at(3000));

@@ -12,7 +12,7 @@ fn tries(retries: Retries, outcome: Outcome, retry: Retry) -> usize {
         for call in calls(&mut core) {
             count += 1;
             let now = core.now;
-            core.answer(now, call.call, Err(Failure { outcome, detail: String::new(), retry }));
+            core.answer(now, call.call, Err(Failure { retry, ..Failure::new(outcome, "") }));
         }
         match core.poll_timeout() {
             Some(next) => core.tick(next),
@@ -51,11 +51,7 @@ fn the_schedule_is_that_of_the_documentation() {
         let call = calls(&mut core).remove(0);
         // A wish for less than the schedule gives exactly the schedule, without its jitter.
         let retry = Retry::After(Duration::ZERO);
-        core.answer(
-            now,
-            call.call,
-            Err(Failure { outcome: Outcome::HandlerError, detail: String::new(), retry }),
-        );
+        core.answer(now, call.call, Err(Failure { retry, ..Failure::new(Outcome::HandlerError, "") }));
         let Some(next) = core.poll_timeout() else { break };
         pauses.push((next - now).as_secs());
         core.tick(next);
@@ -69,7 +65,7 @@ fn thirty_seconds_after_its_first_failure_a_notice_may_still_hold_its_lane() {
         let mut core = core(vec![HookSpec { concurrency: 1, ..hook("a", Mode::Notify) }]);
         core.notify(at(0), &event(NOTICE, 1, "a"));
         core.notify(at(0), &event(NOTICE, 2, "a"));
-        let failed = |retry| Err(Failure { outcome: Outcome::HandlerError, detail: String::new(), retry });
+        let failed = |retry| Err(Failure { retry, ..Failure::new(Outcome::HandlerError, "") });
         let mut seen = Vec::new();
         // The second try fails so late that its pause of five seconds ends there.
         for fails_at in [0, pause_ends - 5000, pause_ends] {

@@ -185,7 +185,7 @@ fn room_is_kept_only_for_others_that_use_none_and_may_need_it() {
     let disabled = |core: &mut Core<()>| {
         core.notify(at(0), &event(EventType::PlayStart, 1, "p"));
         let call = calls(core)[0].call;
-        let gone = Failure { outcome: Outcome::HandlerError, detail: String::new(), retry: Retry::Disable };
+        let gone = Failure { retry: Retry::Disable, ..Failure::new(Outcome::HandlerError, "") };
         core.answer(at(0), call, Err(gone));
     };
     assert_eq!(taken_beside(vec![other(Mode::Notify)], disabled), 4, "the other wants no more");
