@@ -67,10 +67,7 @@ const commands = {
 
   /** Waits until it is no longer. */
   async gone({ text, within }) {
-    await page.waitForFunction(
-      ([inside, words]) => ![...document.querySelectorAll(inside)].some((element) => element.innerText.includes(words)),
-      [within ?? 'body', text],
-    );
+    await eventually(async () => !(await scope(within).innerText()).includes(text));
   },
 
   /** All that can be read below `within`. */
@@ -80,7 +77,7 @@ const commands = {
 
   /** Waits until this expression of the page is true. */
   async until({ script }) {
-    await page.waitForFunction(script);
+    await eventually(() => page.evaluate(script));
   },
 
   async evaluate({ script }) {
@@ -132,6 +129,15 @@ const commands = {
     return faults.splice(0);
   },
 };
+
+/** Asks again and again from here: what runs by itself in the page would be text that becomes code, which its policy forbids. */
+async function eventually(look) {
+  const deadline = Date.now() + SOON_MS;
+  while (!(await look())) {
+    if (Date.now() > deadline) throw new Error(`not within ${SOON_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
 
 const scope = (within) => page.locator(within ?? 'body');
 

@@ -62,7 +62,7 @@ export function figures(list) {
  */
 export function table({ caption, columns, items, key, empty, row = () => ({}) }) {
   if (items.length === 0 && empty) return empty;
-  const head = h('tr', null, columns.map((column) => h('th', { scope: 'col', class: column.class }, column.title)));
+  const head = h('tr', null, columns.map((column) => h('th', { scope: 'col', class: column.class }, column.title || h('span', { class: 'unseen' }, 'Actions'))));
   const rows = items.map((item) =>
     h(
       'tr',

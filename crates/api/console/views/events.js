@@ -75,7 +75,7 @@ export function events(page) {
         tail.problem && tail.state === 'refused' && h('p', { class: 'notice bad', role: 'alert' }, tail.problem.message),
         tail.rows.length === 0
           ? empty('Nothing has happened yet', 'Events stand here as they happen. What happened before is in the log of the API: events/log.')
-          : h('ol', { class: 'tail', role: 'log', 'aria-live': 'off', 'aria-label': 'Events, newest first' }, tail.rows.map((row) => rowOf(row, tail, page))),
+          : h('ol', { class: 'tail', 'aria-label': 'Events, newest first' }, tail.rows.map((row) => rowOf(row, tail, page))),
         tail.rows.length >= KEPT && h('p', { class: 'dim' }, `The newest ${KEPT} of ${count(tail.seen)} are shown.`),
       ];
     },
