@@ -1,0 +1,160 @@
+//! `jackfield listen`: the events of a server, posted to a URL of this machine as its webhooks would be.
+
+#![expect(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+
+mod forward;
+mod state;
+
+use crate::client::Stop;
+use crate::failed::{Exit, Failed, meant};
+use crate::paint::{Paint, Reader, Tone, field, milliseconds, print};
+use crate::remote::{Api, Follow, Next, Remote, Since};
+use crate::tail::{gap, time_of_day};
+use forward::{Answered, Forward};
+use jackfield_events::EventType;
+use jackfield_hook_transports::PlainHttp;
+use serde_json::{Value, json};
+use state::State;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Listen {
+    /// Where events are posted: http://127.0.0.1:3000/hook.
+    #[arg(long, value_name = "URL")]
+    forward: String,
+
+    /// Only these events: publish_start,play_*.
+    #[arg(long = "type", value_name = "EVENT", value_delimiter = ',')]
+    types: Vec<String>,
+
+    /// Only of this stream.
+    #[arg(long, value_name = "STREAM")]
+    key: Option<String>,
+
+    /// Begin there and not where the last run stopped: a time, how long ago (10m), or an event's seq.
+    #[arg(long, value_name = "WHEN")]
+    since: Option<Since>,
+
+    /// What signs: whsec_… [default: one that is made at the first run, and shown].
+    #[arg(long, value_name = "SECRET", env = "WEBHOOK_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+
+    /// Where it is kept how far this came [default: a file for each server and URL in the user's state folder].
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
+    /// Post over http:// beyond this machine too, where others can read it.
+    #[arg(long)]
+    plain_http: bool,
+
+    /// End after so many events.
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    count: Option<u64>,
+
+    /// One object of JSON for each post.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Follows and posts until the count is full, nobody reads any more, or a signal.
+pub(crate) async fn run(options: Listen) -> anyhow::Result<()> {
+    let query = query(&options)?;
+    let api = Api::new(options.remote)?;
+    let plain = if options.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
+    let url = forward::target(&options.forward, plain)?;
+    let mut state = State::open(options.state, &api.address(), &options.forward, &query)?;
+    let secret = state.secret(options.secret)?;
+    let forward = Forward::new(url, &secret)?;
+    let since = options.since.or_else(|| state.after());
+    if let (Some(since), false) = (&since, options.json) {
+        eprintln!("jackfield: going on after {}", since.text());
+    }
+    if !options.json {
+        eprintln!("jackfield: signed with {secret}; Ctrl-C ends");
+    }
+    let mut follow = Follow::new(&api, &query, since);
+    let mut stop = Stop::new()?;
+    let mut left = options.count.unwrap_or(u64::MAX);
+    let form = if options.json { Form::Json } else { Form::Text(Paint::of_stdout()) };
+    while left > 0 {
+        let next = tokio::select! {
+            next = follow.next() => next?,
+            () = stop.asked() => break,
+        };
+        let message = match next {
+            Next::Connected => continue,
+            Next::Lost(why) => {
+                eprintln!("jackfield: the connection was lost ({why}), trying again");
+                continue;
+            }
+            Next::Message(message) => message,
+        };
+        let Ok(envelope) = serde_json::from_str::<Value>(&message.data) else { continue };
+        if message.event == "gap" {
+            eprintln!("jackfield: {}", gap(&envelope));
+            continue;
+        }
+        let answered = tokio::select! {
+            answered = forward.until_answered(&envelope, &message.data) => answered?,
+            // It is posted again by the next run.
+            () = stop.asked() => break,
+        };
+        if let Some(seq) = message.id {
+            state.reached(&seq)?;
+        }
+        left -= 1;
+        if print(&line(form, &envelope, &answered))? == Reader::Gone {
+            break;
+        }
+    }
+    state.keep()
+}
+
+fn query(options: &Listen) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let mut query = vec![("include", "events".to_owned())];
+    for name in &options.types {
+        if EventType::parse(name).is_none() && !name.contains('*') {
+            let near = meant(name, EventType::ALL.iter().map(|event| event.name()));
+            let wrong = format!("unknown event `{name}`{near}");
+            return Err(Failed::new(Exit::Usage, wrong, "`jackfield events` lists them.").into());
+        }
+    }
+    if !options.types.is_empty() {
+        query.push(("type", options.types.join(",")));
+    }
+    query.extend(options.key.clone().map(|key| ("key", key)));
+    Ok(query)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Text(Paint),
+    Json,
+}
+
+fn line(form: Form, envelope: &Value, answered: &Answered) -> String {
+    let took = answered.took.as_secs_f64() * 1e3;
+    let Form::Text(paint) = form else {
+        let line = json!({
+            "id": envelope.get("id"), "seq": envelope.get("seq"), "type": envelope.get("type"),
+            "status": answered.status, "elapsed_ms": (took * 1e3).round() / 1e3, "tries": answered.tries,
+        });
+        return format!("{line}\n");
+    };
+    let tone = match answered.status {
+        200..300 => Tone::Good,
+        _ => Tone::Bad,
+    };
+    let tries = if answered.tries > 1 { format!(", try {}", answered.tries) } else { String::new() };
+    format!(
+        "{}  {:<20}  {:<24} {} in {}{tries}\n",
+        paint.tone(Tone::Faint, &time_of_day(envelope, "time")),
+        field(envelope, "type"),
+        ["stream_key", "conn_id"].map(|name| field(envelope, name)).join(" "),
+        paint.tone(tone, &answered.status.to_string()),
+        milliseconds(Some(took)),
+    )
+}
