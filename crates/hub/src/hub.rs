@@ -7,12 +7,12 @@ use crate::outlet::Outlet;
 use crate::publisher::Publisher;
 use crate::registry::{Entry, Registry};
 use crate::stage::Stages;
-use crate::status::{Presence, StreamSnapshot};
+use crate::status::{Presence, StreamCounters, StreamSnapshot, Use};
 use crate::stream;
 use crate::subscriber::{Subscriber, ViewerId};
 use jackfield_bus::{Bus, Epochs};
 use jackfield_events::EndReason;
-use jackfield_media::{Mono, SessionId, StreamKey};
+use jackfield_media::{ConnId, Mono, SessionId, StreamKey};
 use jackfield_runtime::{Tasks, clock};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -171,6 +171,30 @@ impl Hub {
             all.iter().filter_map(|entry| entry.status.snapshot(&entry.key, now)).collect();
         streams.sort_by(|a, b| a.key.cmp(&b.key));
         streams
+    }
+
+    /// One stream, if somebody publishes it, or did just now.
+    #[must_use]
+    pub fn stream(&self, key: &StreamKey) -> Option<StreamSnapshot> {
+        let entry = self.0.registry.find(key)?;
+        entry.status.snapshot(&entry.key, clock::now())
+    }
+
+    /// Which connections publish and play which streams, in no order.
+    #[must_use]
+    pub fn uses(&self) -> Vec<(ConnId, StreamKey, Use)> {
+        let all = self.0.registry.all();
+        let of = |entry: &Arc<Entry>| {
+            let key = entry.key.clone();
+            entry.status.uses().into_iter().map(move |(conn, used)| (conn, key.clone(), used))
+        };
+        all.iter().flat_map(of).collect()
+    }
+
+    /// What all streams together have counted since the server started, those that have ended included.
+    #[must_use]
+    pub fn totals(&self) -> StreamCounters {
+        self.0.registry.totals()
     }
 
     /// Ends all publishers and players and takes in nobody any more; returns when all stop events were

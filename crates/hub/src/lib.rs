@@ -77,5 +77,5 @@ pub use hub::{Busy, Hub, NotFound};
 pub use outlet::{Backlog, Outlet, Packaged, Packager, Packet, Workbench};
 pub use publisher::Publisher;
 pub use stage::{Stage, Stages};
-pub use status::{Presence, StreamCounters, StreamSnapshot};
+pub use status::{Presence, StreamCounters, StreamSnapshot, TrackRate, Use};
 pub use subscriber::{Paused, Subscriber, TracksSnapshot, Wanted};

@@ -36,6 +36,8 @@ struct Tables {
     streams: HashMap<StreamKey, Arc<Entry>>,
     waiting: HashMap<StreamKey, Waiting>,
     epochs: Epochs,
+    /// Of the streams that have ended.
+    ended: StreamCounters,
     stopping: Option<EndReason>,
 }
 
@@ -50,14 +52,22 @@ struct Waiting {
 pub(crate) struct Stopping;
 
 impl Registry {
-    pub(crate) fn find(&self, key: &StreamKey) -> Option<Arc<Entry>> {
-        self.tables().streams.get(key).map(Arc::clone)
     /// Without streams; epochs go on from these.
     pub(crate) fn new(epochs: Epochs) -> Self {
         let tables = Mutex::new(Tables { epochs, ..Tables::default() });
         Self { tables, emptied: Notify::new() }
     }
 
+    pub(crate) fn find(&self, key: &StreamKey) -> Option<Arc<Entry>> {
+        self.tables().streams.get(key).map(Arc::clone)
+    }
+
+    /// What all streams have counted, those that have ended included.
+    pub(crate) fn totals(&self) -> StreamCounters {
+        let tables = self.tables();
+        let mut totals = tables.ended;
+        tables.streams.values().for_each(|entry| totals.add(&entry.status.counters.read()));
+        totals
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
@@ -176,6 +186,7 @@ impl Tables {
     fn remove(&mut self, entry: &Arc<Entry>) {
         if self.streams.get(&entry.key).is_some_and(|held| Arc::ptr_eq(held, entry)) {
             self.streams.remove(&entry.key);
+            self.ended.add(&entry.status.counters.read());
         }
     }
 }

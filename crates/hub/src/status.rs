@@ -1,7 +1,9 @@
 //! What everybody may see of a stream without asking its task.
 
+use crate::subscriber::ViewerId;
 use jackfield_events::Scope;
-use jackfield_media::{Epoch, Mono, StreamKey, Track};
+use jackfield_media::{ConnId, Epoch, Mono, StreamKey, Track, TrackId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,6 +42,18 @@ pub struct StreamCounters {
     pub uncached_groups: u64,
 }
 
+impl StreamCounters {
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { frames, bytes, time_repairs, refused_frames, dropped_frames, uncached_groups } = other;
+        self.frames += frames;
+        self.bytes += bytes;
+        self.time_repairs += time_repairs;
+        self.refused_frames += refused_frames;
+        self.dropped_frames += dropped_frames;
+        self.uncached_groups += uncached_groups;
+    }
+}
+
 /// A stream as it is now.
 #[derive(Debug, Clone)]
 pub struct StreamSnapshot {
@@ -57,8 +71,30 @@ pub struct StreamSnapshot {
     pub viewers: usize,
     /// The tracks of the publish session, by their ids.
     pub tracks: Vec<Arc<Track>>,
+    /// How fast its tracks come, over about the last second; empty before that, zero for a publisher that is silent.
+    pub rates: Vec<TrackRate>,
+    /// Time between the last two key frames of the first video track.
+    pub key_frames: Option<Duration>,
     /// What it has counted.
     pub counters: StreamCounters,
+}
+
+/// How fast a track comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrackRate {
+    /// The track.
+    pub track: TrackId,
+    /// Bits of its payload a second.
+    pub bits_per_second: u64,
+}
+
+/// What a connection uses a stream for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// It publishes it.
+    Publish,
+    /// It plays it, or waits for its next key frame.
+    Play,
 }
 
 /// The shared part of a stream. Its task writes; all others read.
@@ -69,6 +105,8 @@ pub(crate) struct Status {
     pub(crate) tracks_changed: Notify,
     last_media_us: AtomicU64,
     viewers: AtomicUsize,
+    /// The connections of its viewers.
+    seats: Mutex<BTreeMap<ViewerId, ConnId>>,
     /// Since when it has no viewer; none of the past while it has some.
     unwatched_us: AtomicU64,
     pub(crate) counters: Counters,
@@ -83,6 +121,8 @@ pub(crate) struct Facts {
     pub(crate) tracks: Vec<Arc<Track>>,
     /// How often they have changed.
     pub(crate) tracks_version: u64,
+    pub(crate) rates: Vec<TrackRate>,
+    pub(crate) key_frames: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,6 +215,31 @@ impl Status {
         Duration::from_micros(micros(now).saturating_sub(self.unwatched_us.load(Ordering::Relaxed)))
     }
 
+    /// A connection begins to play.
+    pub(crate) fn sit(&self, viewer: ViewerId, conn: ConnId) {
+        self.seats().insert(viewer, conn);
+    }
+
+    /// A viewer has gone.
+    pub(crate) fn rise(&self, viewer: ViewerId) {
+        self.seats().remove(&viewer);
+    }
+
+    /// Which connections use the stream, and for what.
+    pub(crate) fn uses(&self) -> Vec<(ConnId, Use)> {
+        let publisher = {
+            let facts = self.facts();
+            facts.publisher.conn_id.filter(|_| facts.state == State::Live)
+        };
+        let players = self.seats();
+        let publishes = publisher.into_iter().map(|conn| (conn, Use::Publish));
+        publishes.chain(players.values().map(|conn| (*conn, Use::Play))).collect()
+    }
+
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<ViewerId, ConnId>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn presence(&self, now: Mono) -> Presence {
         match self.facts().state {
             State::Absent => Presence::Absent,
@@ -195,8 +260,19 @@ impl Status {
             uptime: if facts.state == State::Live { now - facts.since } else { Duration::ZERO },
             viewers: self.viewers.load(Ordering::Relaxed),
             tracks: facts.tracks.clone(),
+            rates: facts.rates.iter().map(|rate| rate.unless_silent(self.silent_for(now))).collect(),
+            key_frames: facts.key_frames,
             counters: self.counters.read(),
         })
+    }
+}
+
+/// After so long without media the rates say so.
+const SILENT: Duration = Duration::from_secs(3);
+
+impl TrackRate {
+    fn unless_silent(self, silent_for: Duration) -> Self {
+        if silent_for < SILENT { self } else { Self { bits_per_second: 0, ..self } }
     }
 }
 

@@ -11,6 +11,7 @@
 mod changes;
 mod fanout;
 mod formats;
+mod pace;
 mod pairs;
 mod report;
 mod timeline;
@@ -127,6 +128,10 @@ impl Stream {
         }
         self.entry.status.set_viewers(now, self.fanout.viewers());
         self.report.tell(now, &self.entry.status.counters);
+        if let Some((rates, key_frames)) = self.session.as_mut().and_then(|session| session.pace(now)) {
+            let mut facts = self.entry.status.facts();
+            (facts.rates, facts.key_frames) = (rates, key_frames);
+        }
     }
 
     async fn command(&mut self, now: Mono, command: Command) {
@@ -177,6 +182,7 @@ impl Stream {
             facts.epoch = Some(epoch);
             facts.publisher = session.scope.clone();
             facts.since = now;
+            (facts.rates, facts.key_frames) = (Vec::new(), None);
         }
         self.entry.status.set_tracks(Vec::new());
         self.session = Some(session);
@@ -240,7 +246,7 @@ impl Stream {
             return Err(NotFound);
         }
         let id = self.hub.next_viewer();
-        let session = PlaySession::new(&self.hub.bus, grant);
+        let session = PlaySession::new(&self.hub.bus, grant, Arc::clone(&self.entry), id);
         let wishes = Arc::new(Wishes::default());
         let (entry, ended) = (Arc::clone(&self.entry), Arc::clone(&session.ended));
         let subscriber = Subscriber::new(entry, id, Arc::clone(&wishes), ended);

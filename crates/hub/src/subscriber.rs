@@ -28,7 +28,7 @@ pub enum Wanted {
 }
 
 /// A viewer within the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ViewerId(pub(crate) u64);
 
 /// What the viewer's task and the stream's task share. Wishes are flags and not messages, so that a

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tracing::Instrument;
 
-/// Accepts until the service stops. Each connection gets its task at once, so that no client is waited for.
+/// Accepts until the service closes or stops. Each connection gets its task at once, so that no client is waited for.
 pub(crate) async fn run(shared: Arc<Shared>, listener: Listener, tls: Option<ServerTls>) {
-    let stopping = shared.tasks.stopping();
+    let closing = shared.closing.clone();
     loop {
         tokio::select! {
             biased;
-            () = stopping.cancelled() => return,
+            () = closing.cancelled() => return,
             accepted = listener.accept() => {
                 let serving = serve(Arc::clone(&shared), accepted, tls.clone());
                 drop(shared.tasks.spawn("rtmp-connection", serving));

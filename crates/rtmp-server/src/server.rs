@@ -9,7 +9,7 @@ use jackfield_hub::Hub;
 use jackfield_media::Mono;
 use jackfield_net::tls::ServerTls;
 use jackfield_net::{Accepted, BindError, ListenAddr, Listener};
-use jackfield_runtime::Tasks;
+use jackfield_runtime::{CancellationToken, Tasks};
 use jackfield_sessions::Connections;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) deps: Deps,
     /// The service's own part of the tasks.
     pub(crate) tasks: Tasks,
+    /// Until when new clients are taken in.
+    pub(crate) closing: CancellationToken,
     pub(crate) packagers: Packagers,
     pub(crate) counters: Counters,
 }
@@ -50,7 +52,9 @@ impl RtmpServer {
         let listeners = bind_all(&config)?;
         let packagers = Packagers::new(config.session.chunk_size);
         let tasks = deps.tasks.part();
-        let shared = Arc::new(Shared { config, deps, tasks, packagers, counters: Counters::default() });
+        let closing = tasks.stopping().child_token();
+        let shared =
+            Arc::new(Shared { config, deps, tasks, closing, packagers, counters: Counters::default() });
         let addrs = listeners.iter().map(|(listener, _)| listener.local_addr()).collect();
         for (listener, tls) in listeners {
             listener.log_listening(if tls.is_some() { "rtmps" } else { "rtmp" });
@@ -88,11 +92,23 @@ impl Running {
         self.shared.counters.snapshot()
     }
 
+    /// Reads the counters, also once the service has stopped.
+    #[must_use]
+    pub fn counting(&self) -> impl Fn() -> CountersSnapshot + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.counters.snapshot()
+    }
+
     /// Serves a client in clear text whose socket was accepted elsewhere: by a supervisor, or by nobody, as in tests
     /// with a pair of sockets. Call it within the runtime.
     pub fn serve(&self, accepted: Accepted) {
         let serving = accept::serve(Arc::clone(&self.shared), accepted, None);
         drop(self.shared.tasks.spawn("rtmp-connection", serving));
+    }
+
+    /// Closes the listeners, so that nobody new can connect; whoever is there goes on.
+    pub fn stop_accepting(&self) {
+        self.shared.closing.cancel();
     }
 
     /// Stops accepting, says farewell to all clients, and returns when all connections are closed or the

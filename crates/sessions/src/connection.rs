@@ -1,13 +1,13 @@
 //! One connection, as its own task holds it.
 
 use crate::Origin;
-use crate::connections::Connections;
+use crate::connections::{ConnectionSnapshot, Connections};
 use jackfield_events::notices::{ConnectionAccept, ConnectionClose, HandshakeComplete};
 use jackfield_events::{EndReason, Protocol, Scope};
 use jackfield_media::{ConnId, Mono, SessionId, Text};
 use jackfield_runtime::clock;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::SetOnce;
 
@@ -79,6 +79,26 @@ impl Counters {
     }
 }
 
+/// How far a connection is, as far as the table knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The protocol's handshake is under way.
+    Handshake,
+    /// It has not been let in yet.
+    Connecting,
+    /// It was let in.
+    Connected,
+    /// It was told to go.
+    Closing,
+}
+
+/// What has happened of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    shook_hands: AtomicBool,
+    admitted: AtomicBool,
+}
+
 /// What the table and the connection's task share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -87,7 +107,31 @@ pub(crate) struct Shared {
     pub(crate) origin: Option<Origin>,
     pub(crate) opened_at: Mono,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) progress: Progress,
     pub(crate) kick: SetOnce<Kick>,
+}
+
+impl Shared {
+    pub(crate) fn snapshot(&self, now: Mono) -> ConnectionSnapshot {
+        ConnectionSnapshot {
+            id: self.id,
+            peer: self.peer,
+            phase: self.phase(),
+            age: now - self.opened_at,
+            bytes_received: self.counters.received(),
+            bytes_sent: self.counters.sent(),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        let Progress { shook_hands, admitted } = &self.progress;
+        match (shook_hands.load(Ordering::Relaxed), admitted.load(Ordering::Relaxed)) {
+            _ if self.kick.initialized() => Phase::Closing,
+            (_, true) => Phase::Connected,
+            (true, false) => Phase::Connecting,
+            (false, false) => Phase::Handshake,
+        }
+    }
 }
 
 /// An open connection. Dropping it closes it with `client_disconnect`.
@@ -159,6 +203,7 @@ impl Connection {
     pub fn admit(&self, failopen: Vec<Text>) {
         // A client that connects twice is refused by its protocol.
         let _again = self.failopen.set(failopen);
+        self.shared.progress.admitted.store(true, Ordering::Relaxed);
     }
 
     /// Hooks that failed when it was let in; its sessions carry them on.
@@ -180,6 +225,7 @@ impl Connection {
 
     /// Tells that the protocol's handshake is done.
     pub fn handshake_complete(&self, tls: Tls) {
+        self.shared.progress.shook_hands.store(true, Ordering::Relaxed);
         let elapsed = clock::now() - self.shared.opened_at;
         self.table.bus().emit(
             &self.scope(),

@@ -1,10 +1,10 @@
 //! The table of all connections.
 
-use crate::connection::{Connection, Kick, Peer, Shared};
+use crate::connection::{Connection, Kick, Peer, Phase, Progress, Shared};
 use crate::limits::{ConnectionLimits, Counted, TooMany};
 use jackfield_bus::Bus;
-use jackfield_events::Scope;
 use jackfield_events::notices::ConnectionRefused;
+use jackfield_events::{ConnectionRefusal, Scope};
 use jackfield_media::{ConnId, SessionId};
 use jackfield_runtime::clock;
 use std::collections::BTreeMap;
@@ -26,11 +26,26 @@ pub struct ConnectionSnapshot {
     pub id: ConnId,
     /// Who is at the other end.
     pub peer: Peer,
+    /// How far it is.
+    pub phase: Phase,
     /// How long it has been open.
     pub age: Duration,
     /// Bytes read from its socket.
     pub bytes_received: u64,
     /// Bytes written to its socket.
+    pub bytes_sent: u64,
+}
+
+/// What the table has counted since the server started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionTotals {
+    /// Connections that were taken in.
+    pub opened: u64,
+    /// Those that were turned away, by reason.
+    pub refused: Vec<(ConnectionRefusal, u64)>,
+    /// Bytes read from all sockets, those of connections that have ended included.
+    pub bytes_received: u64,
+    /// Bytes written to them.
     pub bytes_sent: u64,
 }
 
@@ -49,6 +64,9 @@ struct Inner {
 struct Table {
     last: u64,
     open: BTreeMap<ConnId, Arc<Shared>>,
+    opened: u64,
+    /// Bytes of the connections that have ended: received and sent.
+    ended: (u64, u64),
     counted: Counted,
 }
 
@@ -56,6 +74,12 @@ impl Connections {
     /// An empty table.
     #[must_use]
     pub fn new(bus: Bus, limits: ConnectionLimits) -> Self {
+        Self::numbered_after(bus, limits, ConnId(0), SessionId(0))
+    }
+
+    /// An empty table whose connections and sessions are numbered on from these.
+    #[must_use]
+    pub fn numbered_after(bus: Bus, limits: ConnectionLimits, last: ConnId, session: SessionId) -> Self {
         Self(Arc::new(Inner {
             bus,
             limits,
@@ -74,12 +98,6 @@ impl Connections {
         let now = clock::now();
         let shared = {
             let mut table = self.table();
-        Self::numbered_after(bus, limits, ConnId(0), SessionId(0))
-    }
-
-    /// An empty table whose connections and sessions are numbered on from these.
-    #[must_use]
-    pub fn numbered_after(bus: Bus, limits: ConnectionLimits, last: ConnId, session: SessionId) -> Self {
             let open = table.open.len();
             if let Err(error) = table.counted.admit(now, origin, open, &self.0.limits) {
                 let due = table.counted.refused.one(now, error.reason());
@@ -88,12 +106,14 @@ impl Connections {
                 return Err(error);
             }
             table.last += 1;
+            table.opened += 1;
             let shared = Arc::new(Shared {
                 id: ConnId(table.last),
                 peer,
                 origin,
                 opened_at: now,
                 counters: Arc::default(),
+                progress: Progress::default(),
                 kick: SetOnce::new(),
             });
             table.open.insert(shared.id, Arc::clone(&shared));
@@ -118,20 +138,33 @@ impl Connections {
     pub fn list(&self) -> Vec<ConnectionSnapshot> {
         let now = clock::now();
         let open: Vec<Arc<Shared>> = self.table().open.values().map(Arc::clone).collect();
-        let snapshot = |shared: &Arc<Shared>| ConnectionSnapshot {
-            id: shared.id,
-            peer: shared.peer,
-            age: now - shared.opened_at,
-            bytes_received: shared.counters.received(),
-            bytes_sent: shared.counters.sent(),
-        };
-        open.iter().map(snapshot).collect()
+        open.iter().map(|shared| shared.snapshot(now)).collect()
+    }
+
+    /// The connection of this number, if it is open.
+    #[must_use]
+    pub fn find(&self, id: ConnId) -> Option<ConnectionSnapshot> {
+        let shared = self.table().open.get(&id).map(Arc::clone)?;
+        Some(shared.snapshot(clock::now()))
     }
 
     /// How many are open.
     #[must_use]
     pub fn count(&self) -> usize {
         self.table().open.len()
+    }
+
+    /// What has been counted since the server started.
+    #[must_use]
+    pub fn totals(&self) -> ConnectionTotals {
+        let table = self.table();
+        let open = || table.open.values().map(|shared| &shared.counters);
+        ConnectionTotals {
+            opened: table.opened,
+            refused: table.counted.refused.all(),
+            bytes_received: table.ended.0 + open().map(|counters| counters.received()).sum::<u64>(),
+            bytes_sent: table.ended.1 + open().map(|counters| counters.sent()).sum::<u64>(),
+        }
     }
 
     /// The number of the next publish or play session.
@@ -147,6 +180,8 @@ impl Connections {
     pub(crate) fn forget(&self, shared: &Shared) {
         let mut table = self.table();
         if table.open.remove(&shared.id).is_some() {
+            table.ended.0 += shared.counters.received();
+            table.ended.1 += shared.counters.sent();
             table.counted.release(shared.origin);
         }
     }

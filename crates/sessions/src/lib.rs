@@ -39,8 +39,8 @@ mod origin;
 mod rate;
 mod refusals;
 
-pub use connection::{Connection, Counters, Kick, Peer, Tls};
-pub use connections::{ConnectionSnapshot, Connections, Unknown};
+pub use connection::{Connection, Counters, Kick, Peer, Phase, Tls};
+pub use connections::{ConnectionSnapshot, ConnectionTotals, Connections, Unknown};
 pub use limits::{ConnectionLimits, Exempt, TooMany};
 pub use origin::Origin;
 pub use rate::ConnectionRate;

@@ -15,6 +15,7 @@ pub(crate) struct RefusalPace([Pace; ConnectionRefusal::ALL.len()]);
 struct Pace {
     told: Option<Mono>,
     untold: u64,
+    all: u64,
 }
 
 impl RefusalPace {
@@ -22,11 +23,17 @@ impl RefusalPace {
     pub(crate) fn one(&mut self, now: Mono, reason: ConnectionRefusal) -> Option<u64> {
         let pace = self.0.get_mut(reason as usize)?;
         pace.untold += 1;
+        pace.all += 1;
         if pace.told.is_some_and(|told| now.since(told) < GAP) {
             return None;
         }
         pace.told = Some(now);
         Some(std::mem::take(&mut pace.untold))
+    }
+
+    /// How many were turned away, by reason.
+    pub(crate) fn all(&self) -> Vec<(ConnectionRefusal, u64)> {
+        ConnectionRefusal::ALL.iter().copied().zip(self.0.iter().map(|pace| pace.all)).collect()
     }
 }
 
@@ -42,5 +49,7 @@ mod tests {
         assert_eq!(pace.one(at(9), ConnectionRefusal::ConnectionRate), None);
         assert_eq!(pace.one(at(9), ConnectionRefusal::MaxConnections), Some(1));
         assert_eq!(pace.one(at(10), ConnectionRefusal::ConnectionRate), Some(2));
+        let all: u64 = pace.all().into_iter().map(|(_, times)| times).sum();
+        assert_eq!((all, pace.all().contains(&(ConnectionRefusal::ConnectionRate, 3))), (4, true));
     }
 }

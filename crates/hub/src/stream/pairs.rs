@@ -15,8 +15,12 @@ use std::time::Duration;
 use tokio::sync::SetOnce;
 
 use super::changes::Changes;
+use super::pace::{KeyFrames, Pace};
 use super::window::is_media;
 use crate::grant::{PlayGrantParts, PublishGrantParts};
+use crate::registry::Entry;
+use crate::status::TrackRate;
+use crate::subscriber::ViewerId;
 
 /// Tracks of one publish session; frames of further ones are refused, or passed on untold if they are in one message
 /// with others. Bounds what a publisher can make
@@ -84,6 +88,7 @@ pub(super) struct PublishSession {
     video: u64,
     audio: u64,
     media: BTreeMap<TrackId, MediaCount>,
+    pace: Pace,
     tracks: BTreeMap<TrackId, Arc<Track>>,
     changes: Changes,
     reason: EndReason,
@@ -95,6 +100,7 @@ struct MediaCount {
     first_ms: i64,
     frames: u64,
     bytes: u64,
+    key_frames: KeyFrames,
 }
 
 /// A publisher has more tracks than are served.
@@ -123,6 +129,7 @@ impl PublishSession {
             video: 0,
             audio: 0,
             media: BTreeMap::new(),
+            pace: Pace::new(now),
             tracks: BTreeMap::new(),
             changes: Changes::new(now),
             reason: ABANDONED,
@@ -140,11 +147,17 @@ impl PublishSession {
             }
             if is_new && !is_one_too_many {
                 self.bus.emit(&self.scope, &MediaStart { kind, track: track.0, first_ms });
-                self.media.insert(track, MediaCount { kind, first_ms, frames: 0, bytes: 0 });
+                self.media.insert(
+                    track,
+                    MediaCount { kind, first_ms, frames: 0, bytes: 0, key_frames: KeyFrames::default() },
+                );
             }
             if let Some(count) = self.media.get_mut(&track) {
                 count.frames += 1;
                 count.bytes += frame.payload.len() as u64;
+                if frame.is_keyframe() {
+                    count.key_frames.one(frame.dts.as_ms());
+                }
             }
         }
         self.bytes += frame.held_bytes() as u64;
@@ -154,6 +167,18 @@ impl PublishSession {
             TrackKind::Data => {}
         }
         Ok(())
+    }
+
+    /// How fast the tracks come, and the time between key frames of the first video track; `None` until it is time to tell
+    /// again.
+    pub(super) fn pace(&mut self, now: Mono) -> Option<(Vec<TrackRate>, Option<Duration>)> {
+        if !self.pace.is_due(now) {
+            return None;
+        }
+        let mut video = self.media.values().filter(|count| count.kind == TrackKind::Video);
+        let key_frames = video.next().and_then(|count| count.key_frames.distance());
+        let rates = self.pace.rates(now, self.media.iter().map(|(track, count)| (*track, count.bytes)));
+        Some((rates, key_frames))
     }
 
     /// Keeps what is known of a track, and tells it if it is news.
@@ -196,7 +221,7 @@ impl Drop for PublishSession {
     fn drop(&mut self) {
         let reason = self.reason;
         for (track, count) in &self.media {
-            let &MediaCount { kind, first_ms, frames, bytes } = count;
+            let &MediaCount { kind, first_ms, frames, bytes, .. } = count;
             self.bus.emit(&self.scope, &MediaStop { kind, track: track.0, first_ms, reason, frames, bytes });
         }
         let lasted = clock::now() - self.started_at;
@@ -230,11 +255,35 @@ pub(super) struct PlaySession {
     pub(super) sent_bytes: u64,
     pub(super) dropped_frames: u64,
     reason: EndReason,
+    _seat: Seat,
+}
+
+/// A viewer among those of its stream, as long as its session lasts.
+#[derive(Debug)]
+struct Seat {
+    stream: Arc<Entry>,
+    viewer: ViewerId,
+}
+
+impl Seat {
+    fn new(stream: Arc<Entry>, viewer: ViewerId, scope: &Scope) -> Self {
+        if let Some(conn) = scope.conn_id {
+            stream.status.sit(viewer, conn);
+        }
+        Self { stream, viewer }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.stream.status.rise(self.viewer);
+    }
 }
 
 impl PlaySession {
-    pub(super) fn new(bus: &Bus, parts: PlayGrantParts) -> Self {
+    pub(super) fn new(bus: &Bus, parts: PlayGrantParts, stream: Arc<Entry>, viewer: ViewerId) -> Self {
         Self {
+            _seat: Seat::new(stream, viewer, &parts.scope),
             bus: bus.clone(),
             scope: Scope { stream_key: Some(parts.key), ..parts.scope },
             start: parts.start,
