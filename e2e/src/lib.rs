@@ -27,7 +27,7 @@
 //! - **Ports are free ones** (port 0), folders are under the target directory, so that tests run side by side.
 //! - Media is judged by a demuxer of our own ([`flv`]), never by the server's: a defect in one does not hide in the other.
 //! - Programs are Debian's, but for a newer ffmpeg ([`newer_ffmpeg`]) and npm's packages, which `scripts/setup test` brings
-//!   into `.tools/`.
+//!   into `.tools/`. A [`Browser`] is Debian's Chromium, which `scripts/setup browser` brings.
 //!
 //! The server is `JACKFIELD_BIN`, or the `jackfield` beside the test in the target directory. With
 //! `E2E_PEER=rtmp://host/app` the tables of clients run against that server instead, to see whose fault a failure is.
@@ -47,7 +47,9 @@ pub mod receiver;
 pub mod rtmp;
 pub mod tls;
 
+mod api;
 mod broadcast;
+mod browser;
 mod clients;
 mod clock_shift;
 mod events;
@@ -64,7 +66,9 @@ mod program;
 mod server;
 mod tunnel;
 
+pub use api::{Api, ApiAnswer, EventStream, Frame};
 pub use broadcast::{Broadcast, PICTURE_EVERY};
+pub use browser::Browser;
 pub use clients::{Address, Player, PlayerKind, Publisher, PublisherKind, TlsVersion};
 pub use clip::{Clip, Codecs};
 pub use clock_shift::ClockShift;

@@ -91,6 +91,8 @@ impl Pairs {
             "codec_detected" => self.inside(&publish(event)?),
             // It never was a connection.
             "connection_refused" => Ok(()),
+            // They are of the server itself.
+            "events_lost" | "hook_disabled" => Ok(()),
             "play_start" => {
                 self.inside(&stream(event)?)?;
                 self.start(play(event)?, event)

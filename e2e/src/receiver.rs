@@ -148,7 +148,18 @@ impl Receiver {
     /// # Errors
     /// When no port is free.
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Result<Self> {
-        Self::start_on("http", None, Arc::new(handler))
+        Self::start_on("http", 0, None, Arc::new(handler))
+    }
+
+    /// The same on this port of the loopback.
+    ///
+    /// # Errors
+    /// When the port is not free.
+    pub fn start_at(
+        port: u16,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::start_on("http", port, None, Arc::new(handler))
     }
 
     /// The same over TLS; [`crate::tls`] makes the configuration.
@@ -159,11 +170,16 @@ impl Receiver {
         tls: Arc<ServerConfig>,
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Result<Self> {
-        Self::start_on("https", Some(tls), Arc::new(handler))
+        Self::start_on("https", 0, Some(tls), Arc::new(handler))
     }
 
-    fn start_on(scheme: &'static str, tls: Option<Arc<ServerConfig>>, handler: Arc<Handler>) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a port for the hook receiver")?;
+    fn start_on(
+        scheme: &'static str,
+        port: u16,
+        tls: Option<Arc<ServerConfig>>,
+        handler: Arc<Handler>,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("a port for the hook receiver")?;
         let address = listener.local_addr().context("the hook receiver's address")?;
         let (requests, gone) = (Journal::default(), Latch::default());
         let receiver = Self { address, scheme, requests: requests.clone(), gone: gone.clone() };

@@ -213,6 +213,20 @@ impl Client {
         self.events.iter().filter_map(code).collect()
     }
 
+    /// What the server says at the end: waits until it has closed the connection, and returns the descriptions of all
+    /// statuses that came.
+    ///
+    /// # Errors
+    /// When it is still open after `within`.
+    pub fn farewell(&mut self, within: Duration) -> Result<Vec<String>> {
+        self.wait_closed(within)?;
+        let description = |event: &ClientEvent| match event {
+            ClientEvent::Status { status, .. } => Some(status.description.to_string()),
+            _ => None,
+        };
+        Ok(self.events.iter().filter_map(description).collect())
+    }
+
     /// How often the server has asked to connect anew.
     pub fn reconnect_requests(&self) -> usize {
         self.events.iter().filter(|event| matches!(event, ClientEvent::ReconnectRequested { .. })).count()

@@ -29,6 +29,7 @@ pub struct ServerBuilder {
     stdout: Stdout,
     log_level: &'static str,
     line: Option<String>,
+    data: Option<PathBuf>,
 }
 
 impl ServerBuilder {
@@ -81,6 +82,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Gives it this data folder, of a server before it, instead of a new one.
+    #[must_use]
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
     /// How much it logs; `debug`, which traces each hook call, unless told otherwise.
     #[must_use]
     pub fn log_level(mut self, level: &'static str) -> Self {
@@ -111,7 +119,7 @@ impl ServerBuilder {
         let mut program = Program::new(binary)
             .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(["--log-level", self.log_level])
-            .args([OsString::from("--data-dir"), folder.path().join("data").into()])
+            .args([OsString::from("--data-dir"), self.data.unwrap_or_else(|| folder.path().join("data")).into()])
             .cwd(folder.path())
             .stdout(self.stdout);
         if let Some(toml) = &self.config {
@@ -246,6 +254,7 @@ impl Server {
             stdout: Stdout::Lines,
             log_level: "debug",
             line: None,
+            data: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! The module `tables` says what there is; everything else follows from it: reading, ranges, flags, variables, the
 //! merged print-out, the reference and the example.
 
+mod api_hook;
 mod certificates;
 mod hook;
 mod kinds;
@@ -19,14 +20,17 @@ mod tests;
 mod value;
 mod veil;
 
+pub use api_hook::FieldProblem;
+pub(crate) use api_hook::runs_program;
 pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, QUEUE, Webhook};
-pub use kinds::{Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
-pub use kinds::{SecretRef, SigningSecret, Url, Variable};
+pub use kinds::{ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
+pub use kinds::{SecretRef, SigningSecret, StartWord, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
 pub use problem::{Colour, Problems, nearest};
 pub use reference::{example, reference};
 pub use tables::{
-    HookTable, HooksTable, HttpTable, HubTable, RtmpTable, RtmpsTable, SecurityTable, ServerTable,
+    ApiTable, DeliveriesTable, EventsTable, HookTable, HooksTable, HttpTable, HubTable, MetricsTable, RtmpTable,
+    RtmpsTable, SecurityTable, ServerTable,
 };
 pub use tables::{
     LogFormat, LogLevel, ModeWord, StdinWord, StdioForm, StdioTarget, TakeoverWord, TlsVersionWord,
@@ -54,10 +58,20 @@ pub struct Config {
     pub hub: HubTable,
     /// `[security]`.
     pub security: SecurityTable,
+    /// `[api]`.
+    pub api: ApiTable,
+    /// `[events]`.
+    pub events: EventsTable,
+    /// `[deliveries]`.
+    pub deliveries: DeliveriesTable,
+    /// `[metrics]`.
+    pub metrics: MetricsTable,
     /// `[hooks]`.
     pub hooks: HooksTable,
     /// Hooks of the file, then those of flags, in the order given. Disabled ones are not among them.
     pub hook: Vec<Hook>,
+    /// The variables whose values are secrets of hooks: kept back from programs.
+    pub secret_variables: Vec<String>,
     /// What is odd, but no error.
     pub warnings: Problems,
     /// The file that was read.
@@ -65,13 +79,17 @@ pub struct Config {
 }
 
 /// The tables with one of each, and `[rtmps]`, which may repeat; `[[hook]]` always does.
-const TABLES: [TableSpec; 7] = [
+const TABLES: [TableSpec; 11] = [
     ServerTable::SPEC,
     RtmpTable::SPEC,
     RtmpsTable::SPEC,
     HttpTable::SPEC,
     HubTable::SPEC,
     SecurityTable::SPEC,
+    ApiTable::SPEC,
+    EventsTable::SPEC,
+    DeliveriesTable::SPEC,
+    MetricsTable::SPEC,
     HooksTable::SPEC,
 ];
 
@@ -93,6 +111,10 @@ fn table_with(key: &str) -> Option<&'static str> {
         "http" => "[http]",
         "hub" => "[hub]",
         "security" => "[security]",
+        "api" => "[api]",
+        "events" => "[events]",
+        "deliveries" => "[deliveries]",
+        "metrics" => "[metrics]",
         _ => "[hooks]",
     })
 }
@@ -135,6 +157,10 @@ impl Config {
             ("[http]", fixed_of_http(&self.http) != fixed_of_http(&other.http)),
             ("[hub]", self.hub != other.hub),
             ("[security]", self.security != other.security),
+            ("[api]", self.api.cors != other.api.cors),
+            ("[events]", self.events != other.events),
+            ("[deliveries]", self.deliveries != other.deliveries),
+            ("[metrics]", self.metrics != other.metrics),
         ];
         tables.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
     }
@@ -246,7 +272,7 @@ impl Loading {
         let is_table = matches!(entry.value.raw, Raw::Table(_) | Raw::List(_));
         let names = TABLES.iter().map(|table| table.name).chain(["hook"]);
         let (what, label) = if is_table {
-            ("table", "tables are [server] [rtmp] [rtmps] [http] [hub] [security] [hooks] [[hook]]")
+            ("table", "tables are [server] [rtmp] [rtmps] [http] [hub] [security] [api] [events] [deliveries] [metrics] [hooks] [[hook]]")
         } else {
             ("key", "keys stand in tables")
         };
@@ -275,15 +301,20 @@ impl Loading {
         certificates::check_http(given("http"), &http, &rtmps, cx);
         let hub = HubTable::read(given("hub"), cx);
         let security = SecurityTable::read(given("security"), cx);
+        let api = ApiTable::read(given("api"), cx);
+        let events = EventsTable::read(given("events"), cx);
+        let deliveries = DeliveriesTable::read(given("deliveries"), cx);
+        let metrics = MetricsTable::read(given("metrics"), cx);
         let hooks = HooksTable::read(given("hooks"), cx);
         let hook = read_hooks(&self.hooks, hooks.plain_http, cx);
+        let secret_variables = self.cx.secret_variables.into_iter().collect();
         let mut problems = Problems { sources: self.cx.sources, list: self.cx.problems };
         problems.list.sort_by_key(|problem| problem.at.as_ref().map(|at| (at.source, at.span.start)));
         if problems.list.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(problems);
         }
         let warnings = problems.of(Severity::Warning);
-        Ok(Config { server, rtmp, rtmps, http, hub, security, hooks, hook, warnings, file })
+        Ok(Config { server, rtmp, rtmps, http, hub, security, api, events, deliveries, metrics, hooks, hook, secret_variables, warnings, file })
     }
 }
 
@@ -302,13 +333,20 @@ fn read_rtmps(first: &Given, more: &[Given], cx: &mut Reading) -> Vec<RtmpsTable
 /// Reads all hooks; their names must differ.
 fn read_hooks(given: &[(Given, HookOrigin)], plain_http: bool, cx: &mut Reading) -> Vec<Hook> {
     let mut hooks: Vec<Hook> = Vec::new();
-    let mut names = BTreeSet::new();
+    let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for (index, (given, origin)) in given.iter().enumerate() {
         let (name, hook) = hook::read(given, index + 1, *origin, plain_http, cx);
         let at: Option<At> = given.value("name").map(|value| value.at.clone()).or(given.at.clone());
         if let (Some(at), false) = (at, names.insert(name.clone())) {
             let title = format!("two hooks are named `{name}`");
             let _none: Option<()> = cx.refuse(&at, title, "must differ");
+        }
+        if let Some(hook) = &hook {
+            let at = given.value("id").map(|value| value.at.clone()).or(given.at.clone());
+            if let (Some(at), false) = (at, ids.insert(hook.id().to_owned())) {
+                let title = format!("two hooks have the id `{}`", hook.id());
+                let _none: Option<()> = cx.refuse(&at, title, "must differ");
+            }
         }
         hooks.extend(hook);
     }

@@ -1,14 +1,17 @@
 //! Configured hooks as hooks of the engine: at the start, and again at each reload.
 
+mod changes;
+
+use crate::api_hooks::{ApiHooks, Idle};
 use crate::config::{self, Config, Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace};
-use crate::config::{StdinWord, StdioForm, StdioTarget as TargetWord, Variable, Webhook};
+use crate::config::{StartWord, StdinWord, StdioForm, StdioTarget as TargetWord, Variable, Webhook};
 use jackfield_bus::{Bus, Sink};
 use jackfield_dispatch::{Dispatch, DispatchConfig, Transport};
 use jackfield_events::{Event, EventSet, EventType};
 use jackfield_hook_transports::{self as transports, ConfigError, DenialLine, EnvEntry, Host, Inherit};
 use jackfield_hook_transports::{ENDING_OF_A_PROGRAM, StdioTarget, UrlConfig, WorkerConfig};
 use jackfield_hook_transports::{ProgramConfig, RunConfig, Secret, StdinOf, Stdio, StdioConfig, StdioFormat};
-use jackfield_hooks::{HookSpec, Mode, NoticeShare, Retries, Selector};
+use jackfield_hooks::{HookSpec, Mode, NoticeShare, Retries, Selector, Start};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +36,10 @@ pub(crate) struct Hooks {
     host: Host,
     /// Handlers in force, to be kept by a reload that does not change them.
     kept: Vec<Kept>,
+    /// Those that the API has made.
+    made: ApiHooks,
+    /// All that are in force.
+    configured: Vec<Hook>,
 }
 
 #[derive(Clone)]
@@ -54,8 +61,8 @@ enum Built {
 
 impl Hooks {
     /// No hook yet.
-    pub(crate) fn new(dispatch: Dispatch, bus: Bus, host: Host) -> Self {
-        Self { dispatch, bus, host, kept: Vec::new() }
+    pub(crate) fn new(dispatch: Dispatch, bus: Bus, host: Host, made: ApiHooks) -> Self {
+        Self { dispatch, bus, host, kept: Vec::new(), made, configured: Vec::new() }
     }
 
     /// Puts the configured hooks in force, in the place of the former ones.
@@ -63,8 +70,14 @@ impl Hooks {
     /// # Errors
     /// [`HookError`]; then the former ones stay.
     pub(crate) fn replace(&mut self, config: &Config) -> Result<(), HookError> {
+        self.put(config, self.made.clone())
+    }
+
+    /// The same with these hooks of the API, which come last.
+    fn put(&mut self, config: &Config, made: ApiHooks) -> Result<(), HookError> {
         let of_flags = config.hooks.stdio_format.map(stdio_hook);
-        let hooks: Vec<&Hook> = config.hook.iter().chain(&of_flags).collect();
+        let (of_api, idle) = made.read(config);
+        let hooks: Vec<&Hook> = config.hook.iter().chain(&of_flags).chain(&of_api).collect();
         let mut kept = Vec::new();
         for hook in &hooks {
             let built = self.build(hook).map_err(|source| HookError { name: hook.name.clone(), source })?;
@@ -90,10 +103,17 @@ impl Hooks {
                 }
             }
         }
+        let configured = hooks.into_iter().cloned().collect();
         self.kept = kept;
+        self.configured = configured;
+        self.made = made;
+        idle.iter().for_each(Idle::warn);
         self.dispatch.set_config(&dispatch_config(config));
         self.dispatch.set_hooks(called);
-        self.bus.set_sink("hooks", self.dispatch.wanted(), Arc::new(self.dispatch.clone()));
+        // With an outbox they read on in it themselves.
+        if self.bus.outbox().is_none() {
+            self.bus.set_sink("hooks", self.dispatch.wanted(), Arc::new(self.dispatch.clone()));
+        }
         self.bus.set_sink("stdio", fed.wanted(), Arc::new(fed));
         Ok(())
     }
@@ -129,7 +149,7 @@ impl Hooks {
                 };
                 run.denial = match hook.origin {
                     HookOrigin::Flag => DenialLine::Public,
-                    HookOrigin::File => DenialLine::Text,
+                    HookOrigin::File | HookOrigin::Api => DenialLine::Text,
                 };
                 transports::run(run, &self.host)?
             }
@@ -194,7 +214,11 @@ fn split(events: EventSet) -> (EventSet, EventSet) {
 fn spec(hook: &Hook, on: EventSet, config: &Config) -> HookSpec {
     let keys = &hook.keys;
     let is_run = matches!(hook.handler, Handler::Run { .. });
+    let whole = u32::try_from(keys.schedule.len()).unwrap_or(u32::MAX);
+    let retries = if is_run { Retries::of_run(keys.retries) } else { Retries::of_delivery(keys.retries) };
     HookSpec {
+        id: hook.id().into(),
+        revision: hook.revision(),
         streams: hook.streams.clone(),
         notice_timeout: keys.timeout.unwrap_or(config.hooks.timeout),
         ending: if is_run { ENDING_OF_A_PROGRAM } else { Duration::ZERO },
@@ -203,7 +227,14 @@ fn spec(hook: &Hook, on: EventSet, config: &Config) -> HookSpec {
         concurrency: keys.concurrency,
         rate: keys.rate,
         queue: keys.queue.unwrap_or(config::QUEUE),
-        retries: if is_run { Retries::of_run(keys.retries) } else { Retries::of_delivery(keys.retries) },
+        retries: if keys.retries.is_none() { Retries { limit: whole, ..retries } } else { retries },
+        schedule: keys.schedule.as_slice().into(),
+        start: match &keys.from {
+            StartWord::Now => Start::Now,
+            StartWord::Beginning => Start::Beginning,
+            StartWord::At { time, .. } => Start::At(*time),
+        },
+        dead_letters: keys.dead_letters,
         lane_group: (is_run && hook.origin == HookOrigin::Flag).then(|| SCRIPTS_OF_FLAGS.into()),
         notice_share: match hook.handler {
             Handler::Run { .. } | Handler::Url(_) => NoticeShare::Shared,
@@ -245,6 +276,7 @@ fn url_config(webhook: &Webhook) -> UrlConfig {
         cert,
         key,
         plain_http: webhook.plain_http,
+        reach: webhook.reach.clone(),
         ..UrlConfig::new(&webhook.url.0)
     }
 }

@@ -16,14 +16,21 @@
 //!
 //! What it does not do: parse the command line (that is `cli`), or anything of its own on the way of a packet.
 
+mod api_hooks;
 pub mod config;
+mod exposure;
+mod folder;
+mod control;
 mod hooks;
 mod logging;
 mod parts;
 mod signals;
 mod start;
 mod tls;
+mod visible;
 
+pub use api_hooks::ApiHooksError;
+pub use folder::FolderError;
 pub use hooks::HookError;
 pub use parts::Inside;
 pub use start::{Server, StartError};

@@ -1,12 +1,19 @@
 //! The parts of a running server: how they are made, and in which order they end.
 
-use crate::config::{self, Config, Flags, TakeoverWord};
+use crate::api_hooks::ApiHooks;
+use crate::config::{self, Config, Flags, Problems, TakeoverWord};
+use crate::control::{self, Request, Requests};
+use crate::exposure::exposure;
+use crate::folder::DataFolder;
 use crate::hooks::{Hooks, dispatch_config};
 use crate::start::StartError;
 use crate::tls::Tls;
-use jackfield_api::Health;
-use jackfield_bus::Bus;
-use jackfield_dispatch::{Dispatch, Transport};
+use crate::visible;
+use jackfield_api::tokens::TokenStore;
+use jackfield_api::{ApiConfig, ApiDeps, Configuration, Draining, Health, ReloadError, Reloaded};
+use jackfield_api::{Metrics, MetricsConfig, MetricsSources};
+use jackfield_bus::{Bus, Outbox, OutboxConfig, Recovered};
+use jackfield_dispatch::{Dispatch, KeepConfig, KeepError, Transport};
 use jackfield_events::{EndReason, Masker};
 use jackfield_gate::Gate;
 use jackfield_hook_transports::Host;
@@ -53,15 +60,21 @@ pub struct Inside {
 pub(crate) struct Parts {
     tasks: Tasks,
     launcher: Launcher,
+    bus: Bus,
     hooks: Hooks,
     dispatch: Dispatch,
     hub: Hub,
     connections: Connections,
     rtmp: jackfield_rtmp_server::Running,
     http: HttpServer,
+    /// The listener of metrics.
+    scrapes: HttpServer,
     health: Health,
     tls: Tls,
+    requests: Requests,
     config: Config,
+    /// Held until nothing writes into it any more.
+    _folder: DataFolder,
 }
 
 impl Parts {
@@ -74,27 +87,77 @@ impl Parts {
         for line in config.warnings.lines() {
             tracing::warn!("Configuration: {line}");
         }
+        let folder = DataFolder::take(&config.server.data_dir)?;
         let masker = Masker::new(&config.security.secret_params);
         let bus = Bus::new(&node_name(config), masker.clone());
+        let (bus, recovered) = with_outbox(bus, config, &folder, &tasks)?;
         let dispatch = Dispatch::new(dispatch_config(config), masker.clone(), &tasks);
+        keep_notices(&dispatch, &bus, config, &folder)?;
+        dispatch.keep_deliveries(visible::deliveries(config, &folder, masker.clone(), &tasks)?);
         let user_agent = concat!("jackfield/", env!("CARGO_PKG_VERSION"));
         let outbound = Outbound::new(MAX_REQUESTS, user_agent);
         let host = Host { launcher: launcher.clone(), outbound, tasks: tasks.clone(), masker };
-        let mut hooks = Hooks::new(dispatch.clone(), bus.clone(), host);
+        let made = ApiHooks::load(&config.server.data_dir)?;
+        let mut hooks = Hooks::new(dispatch.clone(), bus.clone(), host, made);
         hooks.replace(config)?;
+        // Once there is somebody to tell it to, and before anybody can begin anew what it ends.
+        bus.close_pairs(&recovered.open);
 
-        let (hub, minter) = Hub::new(hub_config(config), bus.clone(), tasks.clone());
+        let Recovered { epochs, last_conn, last_session, .. } = recovered;
+        let (hub, minter) = Hub::with_epochs(hub_config(config), bus.clone(), tasks.clone(), epochs);
         let gate = Gate::new(dispatch.clone(), hub.clone(), minter, bus.clone(), takeover(config));
         gate.slow_guessing(NonZeroU32::new(config.security.max_denials_per_minute));
-        let connections = Connections::new(bus, connection_limits(config, max_connections));
+        let limits = connection_limits(config, max_connections);
+        let connections = Connections::numbered_after(bus.clone(), limits, last_conn, last_session);
         let tls = Tls::start(config, &tasks)?;
         let health = Health::default();
-        let http =
-            HttpServer::start(http_config(config, &tls), jackfield_api::routes(health.clone()), &tasks)?;
+        let (remote, requests) = control::remote();
+        let sources = MetricsSources {
+            hub: hub.clone(),
+            connections: connections.clone(),
+            dispatch: dispatch.clone(),
+            bus: bus.clone(),
+            node: node_name(config).into(),
+        };
+        let metrics = Metrics::new(sources, MetricsConfig { max_streams: config.metrics.max_streams });
+        let api = ApiDeps {
+            hub: hub.clone(),
+            connections: connections.clone(),
+            dispatch: dispatch.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+            control: Arc::new(remote),
+            health: health.clone(),
+            tokens: TokenStore::open(&config.server.data_dir)?,
+            node: node_name(config).into(),
+            tasks: tasks.clone(),
+        };
+        let console = jackfield_api::console::routes(exposure(config));
+        let routes = jackfield_api::routes(api, api_config(config)).merge(console);
+        let http = HttpServer::start(http_config(config, &tls), routes, &tasks)?;
         let deps = Deps { gate, hub: hub.clone(), connections: connections.clone(), tasks: tasks.clone() };
         let rtmp = RtmpServer::start(rtmp_config(config, &tls), deps)?;
+        let counting = rtmp.counting();
+        metrics.count_faults(move || visible::faults(&counting()));
+        let scrapes = visible::serve_metrics(config, metrics, &tasks)?;
         let config = config.clone();
-        Ok(Self { tasks, launcher, hooks, dispatch, hub, connections, rtmp, http, health, tls, config })
+        Ok(Self {
+            tasks,
+            launcher,
+            bus,
+            hooks,
+            dispatch,
+            hub,
+            connections,
+            rtmp,
+            http,
+            scrapes,
+            health,
+            tls,
+            requests,
+            config,
+            _folder: folder,
+        })
     }
 
     /// What a program that has the server in its process may hold.
@@ -109,7 +172,10 @@ impl Parts {
 
     /// Reads the configuration again and replaces the certificates and the hooks. A bad one changes neither, but
     /// the certificates that are in force are read again all the same.
-    pub(crate) fn reload(&mut self, flags: &Flags) {
+    ///
+    /// # Errors
+    /// What is wrong, which the log has been told.
+    pub(crate) fn reload(&mut self, flags: &Flags) -> Result<Reloaded, ReloadError> {
         let config = match Config::load(flags, config::environment()) {
             Ok(config) => config,
             Err(problems) => {
@@ -119,7 +185,7 @@ impl Parts {
                     problems.without_text()
                 );
                 self.tls.read_again();
-                return;
+                return Err(ReloadError::Refused { problems: lines(&problems) });
             }
         };
         for line in config.warnings.lines() {
@@ -128,12 +194,60 @@ impl Parts {
         self.tls.reload(&config);
         if let Err(error) = self.hooks.replace(&config) {
             tracing::error!(%error, "A hook cannot be made, the former hooks stay");
-            return;
+            return Err(ReloadError::Refused { problems: vec![error.to_string()] });
         }
+        let mut warnings: Vec<String> = lines(&config.warnings);
         for table in self.config.tables_that_differ(&config) {
             tracing::warn!(table, "Changes of this table need a restart");
+            warnings.push(format!("{table}: changes of this table need a restart"));
         }
         tracing::info!(hooks = config.hook.len(), "The hooks have been replaced");
+        let hooks = config.hook.len();
+        self.in_force(config);
+        Ok(Reloaded { hooks, warnings })
+    }
+
+    /// The hooks of this configuration are in force; of all else those of the start.
+    fn in_force(&mut self, config: Config) {
+        self.config.hooks = config.hooks;
+        self.config.hook = config.hook;
+        self.config.secret_variables = config.secret_variables;
+        self.config.api.allow_programs = config.api.allow_programs;
+        self.config.api.allow_networks = config.api.allow_networks;
+    }
+
+    /// What the API asks for next; never ends. Cancel-safe.
+    pub(crate) async fn request(&mut self) -> Request {
+        match self.requests.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Does what the API asks for.
+    pub(crate) fn answer(&mut self, request: Request, flags: &Flags) {
+        match request {
+            Request::Reload(reply) => reply.send(self.reload(flags)),
+            Request::Drain(reply) => reply.send(self.drain()),
+            Request::Configuration(reply) => reply.send(self.configuration()),
+            Request::Hooks(reply) => reply.send(self.hooks.configured()),
+            Request::ChangeHook(change, reply) => reply.send(self.hooks.change(&self.config, change)),
+        }
+    }
+
+    /// Takes in nobody any more; whoever is there goes on.
+    fn drain(&self) -> Draining {
+        self.health.drain();
+        self.rtmp.stop_accepting();
+        let connections = self.connections.count();
+        tracing::info!(connections, "Draining: nobody is taken in any more");
+        Draining { connections }
+    }
+
+    fn configuration(&self) -> Configuration {
+        let toml = self.config.to_toml();
+        let tables = toml::from_str(&toml).expect("invariant: the merged print-out is TOML");
+        Configuration { tables, toml }
     }
 
     /// Stops in order: no more clients, the events of their end, the hooks of these, what programs are left.
@@ -157,8 +271,53 @@ impl Parts {
             tracing::error!(%error, "Some programs could not be ended");
         }
         self.http.stop(clock::now().after(GRACE)).await;
+        self.scrapes.stop(clock::now().after(GRACE)).await;
+        self.bus.close().await;
         self.tasks.stop(clock::now().after(LEFT_OVER)).await;
     }
+}
+
+/// The bus with its outbox, if there shall be one, and what the last server left there.
+fn with_outbox(
+    bus: Bus,
+    config: &Config,
+    folder: &DataFolder,
+    tasks: &Tasks,
+) -> Result<(Bus, Recovered), StartError> {
+    let events = &config.events;
+    if !events.outbox {
+        return Ok((bus, Recovered::default()));
+    }
+    let defaults = OutboxConfig::new(folder.events());
+    let (outbox, recovered) = Outbox::open(
+        OutboxConfig {
+            fsync: events.fsync.0,
+            retain: events.retain,
+            retain_bytes: events.retain_bytes.0,
+            // Whole segments are removed: a few of them must be less than what is kept.
+            segment_bytes: defaults.segment_bytes.min(events.retain_bytes.0 / 8),
+            memory_bytes: usize::try_from(events.memory.0).unwrap_or(usize::MAX),
+            ..defaults
+        },
+        tasks,
+    )?;
+    Ok((bus.with_outbox(outbox, tasks), recovered))
+}
+
+/// Feeds hooks from the outbox, if there is one; before anything is told.
+fn keep_notices(dispatch: &Dispatch, bus: &Bus, config: &Config, folder: &DataFolder) -> Result<(), KeepError> {
+    dispatch.tell_on(bus);
+    let Some(outbox) = bus.outbox().cloned() else { return Ok(()) };
+    dispatch.keep_notices(KeepConfig { outbox, folder: folder.events(), retain: config.events.retain })
+}
+
+/// Each problem on a line of its own, without the text of the file.
+fn lines(problems: &Problems) -> Vec<String> {
+    problems.without_text().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn api_config(config: &Config) -> ApiConfig {
+    ApiConfig { cors: config.api.cors.0.clone() }
 }
 
 /// Raises the descriptor limit, and says how many connections fit under it: one that finds no descriptor

@@ -1,10 +1,17 @@
 //! The server's life: load, start, run until a signal, stop.
 
+use crate::api_hooks::ApiHooksError;
 use crate::config::{self, Config, Flags, Problems};
+use crate::control::Request;
+use crate::folder::FolderError;
 use crate::hooks::HookError;
 use crate::logging;
 use crate::parts::{Inside, Parts};
 use crate::signals::{Signal, Signals};
+use jackfield_api::tokens::TokenError;
+use jackfield_bus::OutboxError;
+use jackfield_dispatch::KeepError;
+use jackfield_journal::JournalError;
 use jackfield_net::BindError;
 use jackfield_net::tls::{CertificateError, TlsError};
 use jackfield_process::StartError as HelperError;
@@ -30,9 +37,27 @@ pub enum StartError {
     /// The helper that starts programs.
     #[error("cannot start the helper process: {0}")]
     Helper(#[from] HelperError),
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The log of events in it.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// What hooks have done with.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// The tokens of the API.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// What is kept of deliveries in it.
+    #[error("cannot keep deliveries: {0}")]
+    Deliveries(#[source] JournalError),
     /// A hook's handler.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// The hooks that the API has made.
+    #[error(transparent)]
+    ApiHooks(#[from] ApiHooksError),
     /// A certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -42,6 +67,12 @@ pub enum StartError {
     /// A listener.
     #[error(transparent)]
     Bind(#[from] BindError),
+}
+
+/// What the running server is to do.
+enum Woken {
+    Signal(Signal),
+    Request(Request),
 }
 
 impl Server {
@@ -86,8 +117,18 @@ impl Server {
         let mut parts = Parts::start(&self.config).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "Jackfield is up");
         up(parts.inside());
-        while signals.next().await == Signal::Reload {
-            parts.reload(&self.flags);
+        loop {
+            let woken = tokio::select! {
+                biased;
+                signal = signals.next() => Woken::Signal(signal),
+                request = parts.request() => Woken::Request(request),
+            };
+            match woken {
+                Woken::Signal(Signal::Stop) => break,
+                // The log says what is wrong.
+                Woken::Signal(Signal::Reload) => drop(parts.reload(&self.flags)),
+                Woken::Request(request) => parts.answer(request, &self.flags),
+            }
         }
         tokio::select! {
             () = parts.stop(self.config.server.drain_timeout) => tracing::info!("Jackfield has stopped"),

@@ -6,10 +6,12 @@ mod read;
 pub(super) use read::{is_read, read};
 
 use super::kinds::{Secret, Url, Variable};
+use super::table::Table;
 use super::tables::{HookTable, StdinWord, StdioForm, StdioTarget};
 use jackfield_events::{EventSet, OnError};
 use jackfield_hook_transports::PlainHttp;
 use jackfield_hooks::{Mode, Selector};
+use jackfield_net::outbound::Reach;
 use jackfield_process::User;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -38,6 +40,28 @@ pub struct Hook {
     pub keys: HookTable,
 }
 
+impl Hook {
+    /// What makes it this hook, whatever its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.keys.id.as_deref().unwrap_or(&self.name)
+    }
+
+    /// A number that stands for all that the configuration says of it, the same at each start. What is kept out of
+    /// print-outs is kept out of it too, as it is written to disk.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        // FNV-1a: small, and what the standard library has may change from version to version.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for (key, value) in self.keys.show() {
+            for byte in key.name.bytes().chain([0]).chain(value.bytes()).chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        }
+        hash
+    }
+}
+
 /// Where a hook comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookOrigin {
@@ -45,6 +69,8 @@ pub enum HookOrigin {
     File,
     /// `--hook-script` or `--hook-webhook`.
     Flag,
+    /// The HTTP API.
+    Api,
 }
 
 /// What a hook calls.
@@ -146,4 +172,6 @@ pub struct Webhook {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether it may go unprotected beyond this machine.
     pub plain_http: PlainHttp,
+    /// Where it may lead: anywhere, if the operator gave the URL.
+    pub reach: Reach,
 }

@@ -3,12 +3,19 @@
 use super::problem::Severity;
 use super::source::{At, Entry, Node, Raw};
 use super::value::{Reading, Value, quoted};
+use jackfield_api::Origins;
+use jackfield_bus::Fsync;
 use jackfield_events::EventType;
 use jackfield_hook_transports::{ProgramError, Secret as SigningKey};
-use jackfield_media::StreamKey;
+use jackfield_media::{StreamKey, UnixTime};
 use jackfield_net::ListenAddr;
 use jackfield_net::proxy::Network;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How often the log of events may be synced.
+const FSYNC_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
 
 impl Value for ListenAddr {
     const TYPE: &'static str = "address";
@@ -45,6 +52,57 @@ impl Value for ListenOrOff {
 
     fn show(&self) -> String {
         if self.0.is_empty() { quoted("off") } else { self.0.show() }
+    }
+}
+
+/// When the log of events is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FsyncWord(pub Fsync);
+
+impl Value for FsyncWord {
+    const TYPE: &'static str = "word `interval:DURATION`, `always` or `off`";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        Some(Self(match (text.as_str(), text.strip_prefix("interval:")) {
+            ("always", _) => Fsync::Always,
+            ("off", _) => Fsync::Off,
+            (_, Some(interval)) => match super::value::parse_duration(interval) {
+                Some(interval) if FSYNC_INTERVALS.contains(&interval) => Fsync::Interval(interval),
+                _ => return cx.refuse(&node.at, "this is no interval", "must be from `interval:1ms` to `interval:1m`"),
+            },
+            (other, None) => {
+                return super::value::unknown_word(cx, &node.at, other, &["interval:20ms", "always", "off"]);
+            }
+        }))
+    }
+
+    fn show(&self) -> String {
+        match self.0 {
+            Fsync::Interval(interval) => quoted(&format!("interval:{}", super::value::show_duration(interval))),
+            Fsync::Always => quoted("always"),
+            Fsync::Off => quoted("off"),
+        }
+    }
+}
+
+/// Origins of pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiOrigins(pub Origins);
+
+impl Value for ApiOrigins {
+    const TYPE: &'static str = "list of origins";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let texts: Vec<String> = Vec::read(node, cx)?;
+        match Origins::parse(texts.iter().map(String::as_str)) {
+            Ok(origins) => Some(Self(origins)),
+            Err(error) => cx.refuse(&node.at, error.to_string(), "must be `scheme://host` or `scheme://host:port`"),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.texts().map(str::to_owned).collect::<Vec<String>>().show()
     }
 }
 
@@ -201,6 +259,50 @@ impl Value for OnErrorWord {
             Self::Allow => quoted("allow"),
             Self::Keep => quoted("keep"),
             Self::Value(key) => quoted(&format!("value:{key}")),
+        }
+    }
+}
+
+/// Where in the log of events a hook begins that is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartWord {
+    /// With what happens from now on.
+    Now,
+    /// With the oldest event of the log.
+    Beginning,
+    /// With the first event at or after a time.
+    At {
+        /// As it was written.
+        text: String,
+        /// What it means.
+        time: UnixTime,
+    },
+}
+
+impl Value for StartWord {
+    const TYPE: &'static str = "word `now`, `beginning`, or a time of RFC 3339";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        match text.as_str() {
+            "now" => return Some(Self::Now),
+            "beginning" => return Some(Self::Beginning),
+            _ => {}
+        }
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            return Some(Self::At { time: UnixTime(time.as_microsecond()), text });
+        }
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return cx.refuse(&node.at, "this is no time", "write it like `2026-01-31T12:00:00Z`");
+        }
+        super::value::unknown_word(cx, &node.at, &text, &["now", "beginning"])
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Now => quoted("now"),
+            Self::Beginning => quoted("beginning"),
+            Self::At { text, .. } => quoted(text),
         }
     }
 }

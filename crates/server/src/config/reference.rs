@@ -19,6 +19,10 @@ impl Config {
             ("[http]", self.http.show()),
             ("[hub]", self.hub.show()),
             ("[security]", self.security.show()),
+            ("[api]", self.api.show()),
+            ("[events]", self.events.show()),
+            ("[deliveries]", self.deliveries.show()),
+            ("[metrics]", self.metrics.show()),
             ("[hooks]", self.hooks.show()),
         ]);
         let mut out = String::new();

@@ -1,7 +1,7 @@
 //! The tables of the configuration. Each doc comment is what the reference, the example and `--help` say.
 
 use super::kinds::{
-    Command, EventNames, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, SigningSecret, Url, Variable,
+    ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, SigningSecret, StartWord, Url, Variable,
 };
 use super::table::tables;
 use super::value::words;
@@ -184,6 +184,50 @@ tables! {
         certificate_check: Duration = "5s" in "100ms" ..= "1d",
     }
 
+    /// The HTTP API.
+    pub struct ApiTable "api" {
+        /// Origins whose pages may use the API from a browser, with a token: `["https://console.example"]`.
+        cors: ApiOrigins = [] like ["https://console.example"],
+        /// Lets hooks be made by the API that run programs (`run`, `worker`), and so lets everybody with a token of the scope
+        /// `hooks` do what the server's user may. Without it only `url` hooks are made so.
+        allow_programs: bool = false,
+        /// Networks that the URLs of hooks made by the API may lead to, besides public addresses: `["10.0.0.0/8"]`.
+        allow_networks: Vec<ProxyNetwork> = [],
+    }
+
+    /// Notices on their way to hooks: kept on disk until each hook has them.
+    pub struct EventsTable "events" {
+        /// Keeps every notice in `data_dir` before it is delivered, so that neither a crash nor a hook that is away loses it.
+        /// Without it notices are held in memory only, and numbers begin anew at each start.
+        outbox: bool = true,
+        /// When what is written is made safe from a power failure: `interval:20ms`, `always` (before it is delivered) or
+        /// `off`. A crash of the server alone loses nothing that was delivered, whatever this is.
+        fsync: FsyncWord = "interval:20ms",
+        /// What is older goes, delivered or not.
+        retain: Duration = "3d" in "1m" ..= "365d",
+        /// The oldest goes while there is more on disk.
+        retain_bytes: ByteSize = "4GiB" in 1048576 ..= 1099511627776,
+        /// The newest are held in memory too; so much is kept of them while the disk is full.
+        memory: ByteSize = "64MiB" in 1048576 ..= 17179869184,
+    }
+
+    /// What became of deliveries and questions: kept on disk to be looked at, by the API and `jackfield explain`.
+    pub struct DeliveriesTable "deliveries" {
+        /// What is older goes.
+        retain: Duration = "3d" in "1m" ..= "365d",
+        /// The oldest goes while there is more on disk.
+        retain_bytes: ByteSize = "1GiB" in 1048576 ..= 1099511627776,
+    }
+
+    /// What the server counts, for Prometheus and its like.
+    pub struct MetricsTable "metrics" {
+        /// Addresses that serve `/metrics` and nothing else, to everybody who reaches them. On the HTTP listener it is served
+        /// too, to tokens of the scope `read`.
+        listen: Vec<ListenAddr> = [] like ["127.0.0.1:9464"],
+        /// With more streams than this, single streams have no metrics of their own.
+        max_streams: usize = 100 in 0 ..= 10000,
+    }
+
     /// What holds for all hooks.
     pub struct HooksTable "hooks" {
         /// Timeout of each notice.
@@ -202,8 +246,11 @@ tables! {
 
     /// One hook: which events, who waits, and your code. Exactly one of `run`, `worker`, `url` and `stdio`.
     pub struct HookTable "hook" {
-        /// Name in logs and counters; `hook-1`, … by position if absent. State is kept over a reload by name.
+        /// Name in logs and counters; `hook-1`, … by position if absent.
         name: Option<String> = none like "auth",
+        /// What makes it this hook over reloads and restarts, so that it can be renamed: its queue and its place in the log of
+        /// events are kept by it. If absent, the name.
+        id: Option<String> = none like "auth",
         /// Events; `*` stands for any part of a name. May be absent for `stdio` only: every notice.
         on: Option<Vec<EventNames>> = none like ["authorize_publish", "publish_*"],
         /// Globs of stream keys: `*` within a part, `**` across parts, `!` excludes, the last match wins;
@@ -243,11 +290,21 @@ tables! {
         concurrency: usize = 10 in 1 ..= 10000,
         /// Calls per second at most.
         rate: Option<u32> = none like 100 in 1 ..= 1000000,
-        /// Notices that wait; when it is full the oldest goes, and the next one says how many went. If absent, 1000; with
-        /// `stdio` 4096.
+        /// Notices that wait in memory. When it is full, no more are taken from the log until there is room. With `stdio`, and
+        /// with `[events] outbox = false`, the oldest goes, and the next one says how many went. If absent, 1000; with `stdio`
+        /// 4096.
         queue: Option<usize> = none like 1000 in 1 ..= 1000000,
-        /// How often a failed notice is tried again. If absent, `run` only after exit code 75, others 9 times.
-        retries: Option<u32> = none like 3 in 0 ..= 9,
+        /// How often a failed notice is tried again, before it becomes a dead letter. If absent, `run` only after exit code 75,
+        /// others as often as `schedule` says.
+        retries: Option<u32> = none like 3 in 0 ..= 1000,
+        /// Pauses before each further try, up to a fifth longer or shorter; the last one repeats itself if there are more
+        /// `retries`.
+        schedule: Vec<Duration> = ["1s", "5s", "30s", "2m", "10m", "30m", "2h", "5h", "10h"],
+        /// Where a hook begins in the log of events when it is new: `now`, `beginning`, or the time of the first event, as
+        /// `2026-01-31T12:00:00Z`.
+        from: StartWord = "now",
+        /// Dead letters that are kept of this hook; the oldest goes.
+        dead_letters: usize = 10000 in 0 ..= 1000000,
         /// `worker` only: processes that are always there.
         min: usize = 1 in 0 ..= 1000,
         /// `worker` only: processes at most; never fewer than `min`.

@@ -91,7 +91,7 @@ error: unknown table `hubb`
  --> j.toml:6:2
   |
 6 | [hubb]
-  |  ^^^^ tables are [server] [rtmp] [rtmps] [http] [hub] [security] [hooks] [[hook]]
+  |  ^^^^ tables are [server] [rtmp] [rtmps] [http] [hub] [security] [api] [events] [hooks] [[hook]]
   |
   = help: did you mean `hub`?",
     );

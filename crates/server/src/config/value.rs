@@ -276,7 +276,7 @@ const UNITS: [(&str, u64); 5] =
     [("d", 24 * 3_600_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// `1h30m`, `2s`, `500ms`: numbers with units, from the longest unit to the shortest, each at most once.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut units = UNITS.iter();
     let mut millis = 0_u64;
@@ -291,7 +291,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// The shortest text of that length.
-fn show_duration(duration: Duration) -> String {
+pub(super) fn show_duration(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if millis == 0 {
         return "0s".to_owned();

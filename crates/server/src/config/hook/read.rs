@@ -10,14 +10,25 @@ use crate::config::tables::{HookTable, StdinWord, StdioForm};
 use crate::config::value::{Reading, either};
 use crate::config::{certificates, program, table_with};
 use jackfield_hook_transports::PlainHttp;
+use jackfield_net::outbound::Reach;
 use jackfield_process::User;
 use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// Pauses of a schedule, and how long each may be.
+const LONGEST_SCHEDULE: usize = 32;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The four keys of which a hook has exactly one.
 const HANDLERS: [&str; 4] = ["run", "worker", "url", "stdio"];
 
 /// Keys that only some handlers read.
-const ONLY_FOR: [(&str, &[&str]); 16] = [
+const ONLY_FOR: [(&str, &[&str]); 20] = [
+    ("id", &["run", "worker", "url"]),
+    ("schedule", &["run", "worker", "url"]),
+    ("from", &["run", "worker", "url"]),
+    ("dead_letters", &["run", "worker", "url"]),
     ("args", &["run", "worker"]),
     ("env", &["run", "worker"]),
     ("env_clear", &["run", "worker"]),
@@ -49,7 +60,9 @@ pub(in crate::config) fn read(
     let mut keys = HookTable::read(given, cx);
     given.refuse_unknown(&HookTable::SPEC, table_with, cx);
     let name = keys.name.clone().unwrap_or_else(|| format!("hook-{position}"));
-    check_name(given, &name, cx);
+    check_name(given, "name", &name, cx);
+    check_name(given, "id", keys.id.as_deref().unwrap_or(&name), cx);
+    check_schedule(given, &keys, cx);
     let handler = handler_of(given, cx);
     let on = events_of(&keys, given, handler, cx);
     let on_error = on_error_of(&keys, given, on, cx);
@@ -72,13 +85,29 @@ pub(in crate::config) fn read(
     (name, hook)
 }
 
-fn check_name(given: &Given, name: &str, cx: &mut Reading) {
+/// Checks the name or the id, whichever `key` is.
+fn check_name(given: &Given, key: &str, name: &str, cx: &mut Reading) {
     let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    if let Some(value) = given.value("name")
+    if let Some(value) = given.value(key)
         && (name.is_empty() || name.len() > 64 || !name.chars().all(good))
     {
-        let _none: Option<()> =
-            cx.refuse(&value.at, format!("`{name}` is no name of a hook"), "1 to 64 of `A-Z a-z 0-9 _ . -`");
+        let title = format!("`{name}` is no {key} of a hook");
+        let _none: Option<()> = cx.refuse(&value.at, title, "1 to 64 of `A-Z a-z 0-9 _ . -`");
+    }
+}
+
+/// A schedule has 1 to 32 pauses of 10 ms to 7 days.
+fn check_schedule(given: &Given, keys: &HookTable, cx: &mut Reading) {
+    let Some(value) = given.value("schedule") else { return };
+    let pauses = &keys.schedule;
+    let wrong = if pauses.is_empty() || pauses.len() > LONGEST_SCHEDULE {
+        Some((format!("a schedule of {} pauses", pauses.len()), format!("must have 1 to {LONGEST_SCHEDULE}")))
+    } else {
+        let bad = pauses.iter().find(|pause| !(SHORTEST_PAUSE..=LONGEST_PAUSE).contains(*pause));
+        bad.map(|pause| (format!("a pause of {pause:?}"), "must be 10ms to 7d".to_owned()))
+    };
+    if let Some((title, label)) = wrong {
+        let _none: Option<()> = cx.refuse(&value.at.clone(), title, label);
     }
 }
 
@@ -226,5 +255,5 @@ fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Readi
     let secret = |reference: &SecretRef| reference.secret.clone();
     let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
     let secrets = keys.secret.iter().map(|key| secret(&key.0)).collect();
-    Some(Webhook { url: Url(url?), headers, secrets, ca: keys.ca.clone(), identity, plain_http })
+    Some(Webhook { url: Url(url?), headers, secrets, ca: keys.ca.clone(), identity, plain_http, reach: Reach::Anywhere })
 }

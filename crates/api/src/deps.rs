@@ -1,0 +1,110 @@
+//! What the API works with, and the state that its handlers share.
+
+use crate::auth::{Auth, Scope};
+use crate::control::Control;
+use crate::cors::Origins;
+use crate::events::Pulse;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::openapi;
+use crate::tokens::TokenStore;
+use jackfield_bus::Bus;
+use jackfield_dispatch::Dispatch;
+use jackfield_hub::Hub;
+use jackfield_media::{Mono, Text, UnixTime};
+use jackfield_runtime::{Tasks, clock};
+use jackfield_sessions::Connections;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Requests that are handled at once, streams of events aside: each may hold a body of a MiB.
+const MAX_REQUESTS: usize = 128;
+
+/// What the API works with.
+#[derive(Clone)]
+pub struct ApiDeps {
+    /// Streams.
+    pub hub: Hub,
+    /// Connections.
+    pub connections: Connections,
+    /// Hooks.
+    pub dispatch: Dispatch,
+    /// Facts.
+    pub bus: Bus,
+    /// The rest of the server.
+    pub control: Arc<dyn Control>,
+    /// Whether new work is taken.
+    pub health: Health,
+    /// Who may ask.
+    pub tokens: TokenStore,
+    /// What is counted, for `/metrics`.
+    pub metrics: Metrics,
+    /// The name of this server in events.
+    pub node: Text,
+    /// Where reading files and streams of events run.
+    pub tasks: Tasks,
+}
+
+/// What the configuration says of the API.
+#[derive(Debug, Clone, Default)]
+pub struct ApiConfig {
+    /// Pages of these origins may use the API from a browser.
+    pub cors: Origins,
+}
+
+/// The state of all handlers. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) deps: ApiDeps,
+    pub(crate) config: ApiConfig,
+    pub(crate) auth: Auth,
+    /// The OpenAPI document.
+    pub(crate) document: serde_json::Value,
+    /// The scope that each operation needs, by method and path.
+    pub(crate) scopes: HashMap<(String, String), Scope>,
+    pub(crate) started: (Mono, UnixTime),
+    pub(crate) places: Semaphore,
+    /// What happens, for all who follow.
+    pub(crate) pulse: Pulse,
+}
+
+impl Api {
+    pub(crate) fn new(deps: ApiDeps, config: ApiConfig, document: serde_json::Value) -> Self {
+        let auth = Auth::new(deps.tokens.clone(), deps.tasks.clone());
+        let started = (clock::now(), clock::unix_now());
+        Self(Arc::new(Inner {
+            deps,
+            config,
+            auth,
+            scopes: openapi::scopes(&document),
+            document,
+            started,
+            places: Semaphore::new(MAX_REQUESTS),
+            pulse: Pulse::default(),
+        }))
+    }
+}
+
+impl std::ops::Deref for Api {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiDeps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiDeps").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
