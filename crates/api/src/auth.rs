@@ -31,7 +31,7 @@ use jackfield_runtime::{Tasks, clock};
 use jackfield_sessions::Origin;
 use logins::Logins;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokens::{Known, TokenStore};
 
 /// The cookie of a browser's session.
@@ -45,7 +45,7 @@ pub(crate) struct Auth {
     tasks: Tasks,
     logins: Mutex<Logins>,
     failures: Mutex<Failures>,
-    failed: AtomicU64,
+    failed: Arc<AtomicU64>,
 }
 
 impl Auth {
@@ -120,8 +120,8 @@ impl Auth {
     }
 
     /// How often a token was shown that there is not.
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+    pub(crate) fn failed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.failed)
     }
 
     /// Reads the files of tokens where that blocks nobody.

@@ -97,6 +97,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub fn routes(deps: ApiDeps, config: ApiConfig) -> Router {
     let (router, document) = endpoints().split_for_parts();
     let api = Api::new(deps, config, openapi::finish(document));
+    api.deps.metrics.count_failed_tokens(api.auth.failed());
     router
         .route("/api", any(guard::nothing_here))
         .route("/api/", any(guard::nothing_here))

@@ -39,6 +39,7 @@ use reading::Reading;
 pub(crate) use requests::count;
 use requests::Requests;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -95,20 +96,27 @@ struct Inner {
     started: Mono,
     requests: Requests,
     faults: OnceLock<Box<dyn Fn() -> Vec<Fault> + Send + Sync>>,
+    failed_tokens: OnceLock<Arc<AtomicU64>>,
 }
 
 impl Metrics {
     /// The figures of these, for a server that starts now.
     #[must_use]
     pub fn new(sources: MetricsSources, config: MetricsConfig) -> Self {
-        let (started, requests, faults) = (clock::now(), Requests::default(), OnceLock::new());
-        Self(Arc::new(Inner { sources, config, started, requests, faults }))
+        let (faults, failed_tokens) = (OnceLock::new(), OnceLock::new());
+        let (started, requests) = (clock::now(), Requests::default());
+        Self(Arc::new(Inner { sources, config, started, requests, faults, failed_tokens }))
     }
 
     /// Reads what goes wrong with peers of the services there, from now on. The first call counts.
     pub fn count_faults(&self, faults: impl Fn() -> Vec<Fault> + Send + Sync + 'static) {
         // The second one's are not told; there is one composition.
         drop(self.0.faults.set(Box::new(faults)));
+    }
+
+    /// Where it is counted how often a token was shown that there is not.
+    pub(crate) fn count_failed_tokens(&self, failed: Arc<AtomicU64>) {
+        drop(self.0.failed_tokens.set(failed));
     }
 
     /// Everything as it stands now, as text.

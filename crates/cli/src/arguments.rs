@@ -4,6 +4,13 @@
 //! manual page say what the reference says. They work with and without the word `serve`.
 
 use crate::client::{Play, Probe, Publish};
+use crate::dlq::Dlq;
+use crate::explain::Explain;
+use crate::hooks::Hooks;
+use crate::listen::Listen;
+use crate::replay::Replay;
+use crate::tail::Tail;
+use crate::token::Token;
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -31,6 +38,23 @@ pub(crate) enum Action {
     Check(Check),
     /// Show the catalogue of events and questions, or one of them.
     Events(Events),
+    /// Write, try, check and watch hooks.
+    #[command(subcommand)]
+    Hooks(Box<Hooks>),
+    /// Follow the events of a running server, and what its hooks make of them.
+    Tail(Box<Tail>),
+    /// Show why a session was let in or turned away: who was asked, and what each said.
+    Explain(Box<Explain>),
+    /// Deliver again: one delivery, or all of a hook since a time.
+    Replay(Box<Replay>),
+    /// Dead letters: notices that could not be delivered.
+    #[command(subcommand)]
+    Dlq(Box<Dlq>),
+    /// Post the events of a server to a URL of this machine, going on where the last run stopped.
+    Listen(Box<Listen>),
+    /// Make, list and revoke tokens of the HTTP API.
+    #[command(subcommand)]
+    Token(Box<Token>),
     /// Receive a stream into an FLV file, as it comes.
     Play(Play),
     /// Send an FLV file as a stream, as it is.
@@ -102,8 +126,14 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Argument
     Arguments::from_arg_matches(&command.try_get_matches_from(args).map_err(without_secrets)?)
 }
 
-/// A URL that cannot be read is not repeated: it has a key or a password as often as one that can.
+/// A URL that cannot be read is not repeated: it has a key or a password as often as one that can. Nor is a token.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let is_secret = |arg: &String| arg.starts_with("--token") || arg.starts_with("--secret");
+    if let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg)
+        && is_secret(arg)
+    {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+    }
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
         && value.contains(['/', '@', '?'])
     {

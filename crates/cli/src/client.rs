@@ -10,6 +10,7 @@ mod stop;
 use jackfield_rtmp::Scheme;
 use jackfield_rtmp_client::{ClientError, RtmpUrl};
 pub(crate) use options::{Play, Probe, Publish};
+pub(crate) use stop::Stop;
 
 /// Receives a stream into a file.
 pub(crate) fn play(options: Play) -> anyhow::Result<()> {
@@ -45,7 +46,7 @@ fn opened<T>(opened: Result<T, ClientError>, what: &str, url: &RtmpUrl) -> anyho
 }
 
 /// Runs a command in a runtime of its own.
-fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(command);
     // A read of standard input that nobody ends must not hold us.

@@ -3,7 +3,8 @@
 #![expect(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 use crate::arguments::{Action, Arguments, Check, Events, Serve, parse};
-use crate::{client, manual};
+use crate::failed::{Exit, Failed};
+use crate::{client, dlq, explain, hooks, listen, manual, replay, tail, token};
 use anyhow::Context;
 use clap::CommandFactory;
 use jackfield_events::{EventSpec, EventType, catalogue_json, markdown};
@@ -35,6 +36,17 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Action::Serve(flags)) => serve(before.and(flags)),
         Some(Action::Check(options)) => check(before, options),
         Some(Action::Events(options)) => events(&options),
+        Some(Action::Hooks(command)) => match client::block_on(hooks::run(*command)) {
+            Ok(None) => ExitCode::SUCCESS,
+            Ok(Some(exit)) => ExitCode::from(exit.code()),
+            Err(error) => finish(Err(error)),
+        },
+        Some(Action::Tail(options)) => finish(client::block_on(tail::run(*options))),
+        Some(Action::Explain(options)) => finish(client::block_on(explain::run(*options))),
+        Some(Action::Replay(options)) => finish(client::block_on(replay::run(*options))),
+        Some(Action::Dlq(command)) => finish(client::block_on(dlq::run(*command))),
+        Some(Action::Listen(options)) => finish(client::block_on(listen::run(*options))),
+        Some(Action::Token(command)) => finish(token::run(*command, before.0)),
         Some(Action::Play(options)) => finish(client::play(options)),
         Some(Action::Publish(options)) => finish(client::publish(options)),
         Some(Action::Probe(options)) => match client::probe(options) {
@@ -161,7 +173,8 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("jackfield: {}", told_once(&error));
-            ExitCode::from(FAILED)
+            let exit = error.downcast_ref::<Failed>().map_or(Exit::Failed, |failed| failed.exit);
+            ExitCode::from(exit.code())
         }
     }
 }

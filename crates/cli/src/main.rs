@@ -3,7 +3,17 @@
 mod arguments;
 mod client;
 mod commands;
+mod dlq;
+mod explain;
+mod failed;
+mod hooks;
+mod listen;
 mod manual;
+mod paint;
+mod remote;
+mod replay;
+mod tail;
+mod token;
 
 use std::process::ExitCode;
 

@@ -20,7 +20,7 @@ const MOST: usize = 1_000_000;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Replay {
     /// A delivery (dlv_…), as `jackfield tail` and the log name it.
-    #[arg(required_unless_present = "hook", conflicts_with_all = ["hook", "event", "key", "outcome", "since", "until"])]
+    #[arg(conflicts_with_all = ["hook", "event", "key", "outcome", "since", "until"])]
     id: Option<String>,
 
     /// All notices that this hook got, oldest first, with --since.
@@ -72,6 +72,10 @@ pub(crate) async fn run(options: Replay) -> anyhow::Result<()> {
             false => format!("{id} is sent once more. `jackfield tail --since 1m` shows what comes of it.\n"),
         };
         return print(&text).map(drop);
+    }
+    if options.hook.is_none() {
+        let next = "Name one (dlv_…) as `jackfield tail` does, or all of a hook by --hook NAME --since WHEN.";
+        return Err(Failed::new(Exit::Usage, "which delivery?", next).into());
     }
     let ids = matching(&api, &options).await?;
     if options.dry_run {

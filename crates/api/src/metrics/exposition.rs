@@ -125,7 +125,8 @@ impl Reading {
     fn requests(&self, out: &mut Out<'_>) -> Result<(), Error> {
         let answered = self.requests.iter().map(|(class, count)| ([("code", *class)], *count));
         out.counters("jackfield_http_requests", "Requests that were answered, by the class of the status", answered)?;
-        out.gauge("jackfield_http_open_requests", "Requests whose answer has not begun", float(self.open_requests))
+        out.gauge("jackfield_http_open_requests", "Requests whose answer has not begun", float(self.open_requests))?;
+        out.counter("jackfield_http_failed_tokens", "Tokens shown that there are not", self.failed_tokens)
     }
 
     fn hook_states(&self, out: &mut Out<'_>) -> Result<(), Error> {
@@ -160,7 +161,12 @@ impl Reading {
                 [("notice", hook.status.notices_running), ("question", hook.status.questions_running)];
             calls.map(|(kind, count)| ([hook.name(), ("kind", kind)], float(count)))
         });
-        out.gauges("jackfield_hook_calls", "Calls that run", running)
+        out.gauges("jackfield_hook_calls", "Calls that run", running)?;
+        let lags = || self.hooks.iter().filter_map(|hook| Some((hook.label(), hook.lag?)));
+        let events = lags().map(|(label, lag)| (label, large(lag.events)));
+        out.gauges("jackfield_hook_lag_events", "Events of the log that it has not done with", events)?;
+        let seconds = lags().map(|(label, lag)| (label, lag.age.as_secs_f64()));
+        out.gauges("jackfield_hook_lag_seconds", "Age of the oldest of them", seconds)
     }
 
     fn hook_counts(&self, out: &mut Out<'_>) -> Result<(), Error> {
@@ -278,7 +284,11 @@ impl Reading {
             float(kept.unwritten),
         )?;
         out.gauge("jackfield_deliveries_failing", "1 while the disk takes none", truth(kept.failing))?;
-        out.gauge("jackfield_deliveries_stored_bytes", "Records on disk", large(kept.bytes))
+        out.gauge("jackfield_deliveries_stored_bytes", "Records on disk", large(kept.bytes))?;
+        let dead = &self.dead_letters;
+        out.gauge("jackfield_dead_letters", "Dead letters that are kept", float(dead.kept))?;
+        out.counter("jackfield_dead_letters_added", "Notices that became one", dead.added)?;
+        out.counter("jackfield_dead_letters_dropped", "The oldest, that went for want of room", dead.dropped)
     }
 
     /// The names that Prometheus's own libraries give these.

@@ -2,7 +2,7 @@
 
 use super::{Fault, Metrics, MetricsConfig, MetricsSources};
 use jackfield_bus::{Bus, Outbox, OutboxConfig};
-use jackfield_dispatch::{BoxFuture, Call, Dispatch, DispatchConfig, Reply, Transport};
+use jackfield_dispatch::{BoxFuture, Call, Dispatch, DispatchConfig, Followed, KeepConfig, Reply, Transport};
 use jackfield_events::{Answer, Decision, EventSet, EventType, Masker, Protocol, Scope, notices};
 use jackfield_hooks::{HookSpec, Mode};
 use jackfield_hub::{Hub, HubConfig};
@@ -36,12 +36,14 @@ async fn scrape() -> String {
     let masker = Masker::default();
     let dispatch = Dispatch::new(DispatchConfig::default(), masker.clone(), &tasks);
     let hook = HookSpec::new("a \"hook\"\\", EventSet::EMPTY.with(EventType::StreamCreate), Mode::Notify);
+    let (outbox, _recovered) = Outbox::open(OutboxConfig::new(folder.path().join("log")), &tasks).unwrap();
+    let kept = KeepConfig { outbox: outbox.clone(), folder: folder.path().into(), retain: Duration::from_secs(60) };
+    dispatch.keep_notices(kept).unwrap();
     dispatch.set_hooks(vec![(hook, Arc::new(Ready))]);
-    let (outbox, _recovered) = Outbox::open(OutboxConfig::new(folder.path()), &tasks).unwrap();
     let bus = Bus::new("node", masker).with_outbox(outbox, &tasks);
-    bus.set_sink("hooks", dispatch.wanted(), Arc::new(dispatch.clone()));
+    let mut follower = dispatch.deliveries().follow();
     bus.emit(&Scope::default(), &notices::StreamCreate { app: "live".into(), stream_name: "a".into() });
-    dispatch.idle().await;
+    let Some(Followed::Delivery(_)) = follower.next().await else { panic!("one is delivered") };
     let connections = Connections::new(bus.clone(), ConnectionLimits::default());
     let address = "192.0.2.1:1000".parse().unwrap();
     let peer = Peer { client: address, server: address, protocol: Protocol::Rtmp };

@@ -6,6 +6,7 @@
 mod client;
 mod command_line;
 mod server;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

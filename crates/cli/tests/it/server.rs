@@ -5,6 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running server with ports of its own; killed when dropped.
 pub(crate) struct Running {
@@ -12,12 +13,16 @@ pub(crate) struct Running {
     log: Lines<BufReader<ChildStderr>>,
     pub(crate) rtmp: SocketAddr,
     http: SocketAddr,
+    _data: Folder,
 }
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let data = Folder::new(&format!("data-{}", STARTED.fetch_add(1, Ordering::Relaxed)));
         let mut child = jackfield()
             .args(["-listen", "127.0.0.1:0", "-http-listen", "127.0.0.1:0", "-log-format", "json"])
+            .env("JACKFIELD_DATA_DIR", data.path())
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -25,7 +30,7 @@ impl Running {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         let nowhere: SocketAddr = ([0, 0, 0, 0], 0).into();
-        let mut running = Self { child, log, rtmp: nowhere, http: nowhere };
+        let mut running = Self { child, log, rtmp: nowhere, http: nowhere, _data: data };
         for _listener in 0..2 {
             let line = running.logged("Listening");
             let addr = line["addr"].as_str().unwrap().parse().unwrap();
@@ -104,9 +109,11 @@ fn it_listens_answers_health_and_stops_with_0() {
 fn a_port_that_is_taken_is_a_start_up_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
+    let folder = Folder::new("taken");
+    let data = folder.path().to_str().unwrap();
     for flag in ["--listen", "--http-listen"] {
         let other = if flag == "--listen" { "--http-listen" } else { "--listen" };
-        let ran = super::run(&[flag, &addr, other, "127.0.0.1:0"]);
+        let ran = super::run(&[flag, &addr, other, "127.0.0.1:0", "--data-dir", data]);
         assert_eq!(ran.code, Some(1));
         assert!(ran.stderr.contains(&format!("cannot listen on {addr}: ")), "{}", ran.stderr);
         assert_eq!(ran.stderr.matches("in use").count(), 1, "{}", ran.stderr);
@@ -119,7 +126,8 @@ fn an_authority_that_is_none_is_an_error_with_its_place() {
     folder.write("ca.pem", "no certificate");
     let hook = "[[hook]]\nname = \"x\"\non = \"publish_start\"\nurl = \"https://h\"\nca = \"ca.pem\"\n";
     let file = folder.write("jackfield.toml", hook);
-    let ran = super::run(&["--config", &file, "--listen", "127.0.0.1:0", "--http-listen", "off"]);
+    let listen = ["--config", &file, "--listen", "127.0.0.1:0", "--http-listen", "off"];
+    let ran = super::run(&[&listen[..], &["--data-dir", folder.path().to_str().unwrap()]].concat());
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("ca.pem has no certificate that can be read"), "{}", ran.stderr);
     assert!(ran.stderr.contains("jackfield.toml:5:6"), "{}", ran.stderr);
