@@ -12,7 +12,7 @@ use crate::paint::{plain, print};
 use crate::remote::{Api, Query, Remote, Since};
 use jackfield_net::outbound::Method;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 /// Deliveries of one replay. Each is an id in memory, and a call of the API.
 const MOST: usize = 1_000_000;
@@ -124,7 +124,8 @@ fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failed>().is_some_and(|failed| failed.exit == Exit::Missing)
 }
 
-/// The ids of all notices that fit, oldest first, each once: a list has one item for each attempt.
+/// The deliveries of all notices that fit, in the order of their events, one of each: a list has an item for each attempt
+/// and for each former replay.
 async fn matching(api: &Api, options: &Replay) -> anyhow::Result<Vec<String>> {
     let time = |since: &Option<Since>| since.as_ref().map(Since::text);
     let query: Vec<(&str, String)> = [
@@ -142,17 +143,16 @@ async fn matching(api: &Api, options: &Replay) -> anyhow::Result<Vec<String>> {
 }
 
 async fn notices(api: &Api, query: &Query<'_>) -> anyhow::Result<Vec<String>> {
-    let (mut seen, mut ids) = (HashSet::new(), Vec::new());
+    let mut events = BTreeMap::new();
     api.list(&["deliveries"], query, MOST, |item| {
-        let is_notice = item.get("mode").is_none_or(|mode| mode == "notify");
-        if let (true, Some(id)) = (is_notice, item.get("id").map(plain))
-            && seen.insert(id.clone())
+        let seq = item.get("seq").and_then(Value::as_str).and_then(|seq| seq.parse::<u64>().ok());
+        if let (Some(seq), Some(id)) = (seq, item.get("id").map(plain))
+            && item.get("mode").is_some_and(|mode| mode == "notify")
         {
-            ids.push(id);
+            events.entry(seq).or_insert(id);
         }
         Ok(())
     })
     .await?;
-    ids.reverse();
-    Ok(ids)
+    Ok(events.into_values().collect())
 }
