@@ -23,6 +23,7 @@ mod spec_table;
 mod time;
 mod tls;
 mod tls_suites;
+mod tools;
 mod usage;
 mod usage_events;
 mod usage_languages;
