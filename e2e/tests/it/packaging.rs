@@ -1,24 +1,54 @@
-//! What the packages install: the unit for systemd and the configuration to begin with.
+//! What the packages install: the unit for systemd, the configuration to begin with, and the package for Debian itself,
+//! what is in it ([`contents`]) and what becomes of it on a machine ([`installed`], [`booted`]).
+
+mod bare;
+mod booted;
+mod contents;
+mod installed;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::{Program, SOON, Scratch, server};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The most exposure that the unit may have, in tenths, as `systemd-analyze security` counts.
 const EXPOSURE: &str = "25";
+/// Packing the documents and a binary with its debug information, on a busy machine.
+const PACKING: Duration = Duration::from_secs(60);
+
+fn project() -> Result<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(root.parent().context("the project")?.to_path_buf())
+}
 
 fn packaging(file: &str) -> Result<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    Ok(root.parent().context("the project")?.join("packaging").join(file))
+    Ok(project()?.join("packaging").join(file))
+}
+
+/// Packs the server under test for Debian, as this version; none where there is nothing to pack with.
+#[expect(clippy::print_stderr, reason = "the runner keeps it: what was left out, and why")]
+fn package(version: &str, folder: &Path) -> Result<Option<PathBuf>> {
+    let Ok(dpkg) = Program::new("dpkg").args(["--print-architecture"]).run(SOON) else {
+        eprintln!("dpkg is not installed: no package was made");
+        return Ok(None);
+    };
+    let packed = Program::new(project()?.join("scripts/package"))
+        .args(["--quick", "--version", version, "--binary"])
+        .args([server()?.into_os_string(), "--out".into(), folder.into(), "deb".into()])
+        .run(PACKING)?;
+    ensure!(packed.code == Some(0), "{}", packed.stderr);
+    Ok(Some(folder.join(format!("jackfield_{version}_{}.deb", dpkg.stdout))))
 }
 
 #[test]
-fn the_configuration_to_begin_with_is_valid() -> Result<()> {
-    let checked = Program::new(server()?)
-        .args(["check".into(), "--config".into(), packaging("jackfield.toml")?.into_os_string()])
-        .run(SOON)?;
-    ensure!(checked.code == Some(0), "{}\n{}", checked.stdout, checked.stderr);
-    ensure!(!checked.stderr.contains("warning"), "{}", checked.stderr);
+fn the_configurations_to_begin_with_are_valid() -> Result<()> {
+    for file in ["jackfield.toml", "container.toml"] {
+        let checked = Program::new(server()?)
+            .args(["check".into(), "--config".into(), packaging(file)?.into_os_string()])
+            .run(SOON)?;
+        ensure!(checked.code == Some(0), "{file}: {}\n{}", checked.stdout, checked.stderr);
+        ensure!(!checked.stderr.contains("warning"), "{file}: {}", checked.stderr);
+    }
     Ok(())
 }
 
