@@ -111,8 +111,9 @@ impl Inner {
     /// What memory holds after this number; if it does not reach so far back, how far it does.
     fn read_memory(&self, after: u64, limit: Limit) -> Result<Read, u64> {
         let tail = self.tail();
-        if after < tail.floor {
-            return Err(tail.floor);
+        let floor = tail.floor.min(tail.visible);
+        if after < floor {
+            return Err(floor);
         }
         let mut read = Read { up_to: tail.visible.max(after), ..Read::default() };
         let mut bytes = 0;

@@ -45,6 +45,8 @@ pub(crate) struct Tail {
     pub(crate) written: u64,
     /// Up to here the ledger has seen all.
     pub(crate) followed: u64,
+    /// Up to here the writer writes just now: these may go from memory, and are not lost.
+    pub(crate) in_hand: u64,
     /// Up to here readers may read.
     pub(crate) visible: u64,
     /// Whether readers may read what is not written, because writing does not go on.
@@ -104,7 +106,7 @@ impl Tail {
             self.floor = seq;
             let kind = if event.spec().class == Class::Volatile {
                 Some(GapKind::Volatile(event.event_type()))
-            } else if seq > self.written {
+            } else if seq > self.written.max(self.in_hand) {
                 evicted.lost.push(Arc::clone(&event));
                 Some(GapKind::Lost)
             } else {
@@ -116,14 +118,34 @@ impl Tail {
             }
             evicted.events.push(event);
         }
-        // What is gone is not waited for.
-        self.written = self.written.max(self.floor);
         self.followed = self.followed.max(self.floor);
-        self.visible = self.visible.max(self.floor);
+        if self.floor > self.in_hand {
+            // What is gone is not waited for.
+            self.written = self.written.max(self.floor);
+            self.visible = self.visible.max(self.floor);
+        }
         for (kind, gap) in gaps {
             self.remember(kind, gap);
         }
         evicted
+    }
+
+    /// The writer has these in its hands no more, and has not written them: those that memory does not hold any longer
+    /// are lost.
+    pub(crate) fn let_go(&mut self, batch: &[Arc<Event>]) -> Option<Gap> {
+        self.in_hand = 0;
+        let mut lost: Option<Gap> = None;
+        let gone = |event: &&Arc<Event>| (self.written + 1..=self.floor).contains(&event.stamp().seq);
+        for event in batch.iter().filter(|event| event.spec().class == Class::Durable).filter(gone) {
+            let seq = event.stamp().seq;
+            let gap = lost.get_or_insert(Gap { first: seq, last: seq, count: 0 });
+            (gap.last, gap.count) = (seq, gap.count + 1);
+        }
+        if let Some(gap) = lost {
+            self.remember(GapKind::Lost, gap);
+        }
+        self.written = self.written.max(self.floor);
+        lost
     }
 
     /// Remembers that these are missing.

@@ -119,6 +119,7 @@ impl Writing {
         // The ledger is taken before the tail is let go, so that it sees all in order, also what falls out of memory.
         let followed = tail.followed;
         tail.followed = followed.max(last.stamp().seq);
+        tail.in_hand = last.stamp().seq;
         let mut ledger = inner.ledger();
         drop(tail);
         for event in batch.iter().filter(|event| event.stamp().seq > followed) {
@@ -129,7 +130,7 @@ impl Writing {
 
     fn write(&mut self, batch: &[Arc<Event>]) {
         self.busy = true;
-        if self.look_for_the_log() {
+        if self.look_for_the_log(batch) {
             // What is still in memory is written again, and this batch with it.
             return;
         }
@@ -143,7 +144,7 @@ impl Writing {
         }
         match self.writer.flush() {
             Ok(()) => self.wrote(batch, events, bytes),
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(batch, &error),
         }
     }
 
@@ -160,6 +161,7 @@ impl Writing {
         inner.counters.wrote(events, bytes);
         let (visible, evicted) = {
             let mut tail = inner.tail();
+            tail.in_hand = 0;
             tail.written = batch.last().map_or(0, |event| event.stamp().seq).max(tail.written);
             tail.visible = tail.visible.max(tail.written);
             tail.direct = false;
@@ -176,7 +178,7 @@ impl Writing {
     }
 
     /// Readers go on from memory, and it is tried again a little later.
-    fn failed(&mut self, error: &io::Error) {
+    fn failed(&mut self, batch: &[Arc<Event>], error: &io::Error) {
         let inner = &*self.inner;
         let cause = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LossCause::DiskFull,
@@ -188,17 +190,21 @@ impl Writing {
         inner.counters.failed(cause);
         let waited = self.retry.map_or(FIRST_WAIT, |(_, waited)| (waited * 2).min(LONGEST_WAIT));
         self.retry = Some((clock::now().after(waited), waited));
-        let visible = {
+        let (visible, lost) = {
             let mut tail = inner.tail();
+            let lost = tail.let_go(batch);
             tail.direct = true;
             tail.visible = tail.last;
-            tail.visible
+            (tail.visible, lost)
         };
         inner.show(visible);
+        if let Some(Gap { first, last, count }) = lost {
+            inner.add_loss(Loss { cause, count, first, last });
+        }
     }
 
     /// Whether somebody removed the log: then all that memory holds is to be written again, and the rest is lost.
-    fn look_for_the_log(&mut self) -> bool {
+    fn look_for_the_log(&mut self, batch: &[Arc<Event>]) -> bool {
         let Some(removed) = self.writer.forget_removed() else { return false };
         let inner = &*self.inner;
         tracing::error!(
@@ -207,8 +213,9 @@ impl Writing {
             "The log of events was removed, it is made again with what is in memory"
         );
         let mut tail = inner.tail();
+        let gone = tail.let_go(batch).map_or(0, |gap| gap.last);
         tail.written = inner.reader.last().unwrap_or(0).max(tail.floor);
-        let (first, last) = (removed.first, removed.last.min(tail.floor));
+        let (first, last) = (removed.first, removed.last.min(tail.floor).max(gone));
         if first <= last {
             let count = last - first + 1;
             tail.remember(GapKind::Lost, Gap { first, last, count });
@@ -220,7 +227,7 @@ impl Writing {
 
     fn tidy(&mut self) {
         self.tidied_at = clock::now();
-        let _rewritten_next = self.look_for_the_log();
+        let _rewritten_next = self.look_for_the_log(&[]);
         match self.writer.retain(clock::unix_now()) {
             Ok(retired) if retired.segments > 0 => {
                 tracing::debug!(
