@@ -119,7 +119,10 @@ impl ServerBuilder {
         let mut program = Program::new(binary)
             .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--log-format", "json"])
             .args(["--log-level", self.log_level])
-            .args([OsString::from("--data-dir"), self.data.unwrap_or_else(|| folder.path().join("data")).into()])
+            .args([
+                OsString::from("--data-dir"),
+                self.data.unwrap_or_else(|| folder.path().join("data")).into(),
+            ])
             .cwd(folder.path())
             .stdout(self.stdout);
         if let Some(toml) = &self.config {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod capabilities;
 mod decisions;
+mod durable;
 mod enhanced;
 mod equality;
 mod examples;
