@@ -161,8 +161,6 @@ const FAULTY: [(&str, &str, &[&str]); 6] = [
 #[test]
 fn a_worker_that_breaks_a_rule_is_told_which() -> Result<()> {
     let scratch = Scratch::new()?;
-    let head =
-        "#!/usr/bin/env python3\nimport json, os, sys\ndef say(what): print(json.dumps(what), flush=True)\n";
     let check = &|name: &str, lines: &str, fails: &[&str]| -> Result<()> {
         scratch.script(name, &format!("#!/bin/sh\n{lines}\n"))?;
         let report = conform(&scratch, &[&format!("./{name}"), "--worker", "--timeout", "1s"])?;

@@ -1,3 +1,3 @@
 module hook
 
-go 1.21
+go 1.18
