@@ -108,8 +108,9 @@ impl Checker {
         if self.log.is_none() {
             return;
         }
-        let disabled: Vec<Hid> =
-            self.hooks.iter().filter(|(_, limits)| limits.disabled).map(|(hid, _)| *hid).collect();
+        let gone: Vec<Hid> = self.gone.iter().map(|gone| gone.hid).collect();
+        let disabled = self.hooks.iter().filter(|(_, limits)| limits.disabled).map(|(hid, _)| *hid);
+        let disabled: Vec<Hid> = disabled.chain(gone.iter().copied()).collect();
         for hid in disabled {
             let own = self.told.range((hid, 0)..=(hid, u64::MAX));
             let waiting: Vec<(Hid, u64)> = own.filter(|(_, told)| told.logged).map(|(id, _)| *id).collect();
@@ -122,6 +123,10 @@ impl Checker {
             // Older ones may be told once more after newer ones.
             self.epochs.retain(|(other, _), _| *other != hid);
             self.mix();
+        }
+        // One that comes back begins where its cursor stands.
+        if let Some(log) = &mut self.log {
+            log.shelf.retain(|hid, _| !gone.contains(hid));
         }
     }
 
@@ -169,6 +174,10 @@ impl Checker {
         }
         if let Some(log) = &mut self.log {
             log.shelf.clear();
+            // What was done and is not said to be on disk is told once more.
+            let on_disk =
+                |hook: &Text, seq| places.iter().any(|(id, cursor)| id == hook && cursor.is_done(seq));
+            log.done.retain(|(hook, seq)| on_disk(hook, *seq));
         }
         self.follow(places);
         Ok(())

@@ -463,12 +463,19 @@ impl Checker {
         let due = self.pausing.iter().take_while(|(at, ..)| *at <= self.now);
         could.extend(due.map(|(_, hid, _)| *hid));
         let crowded: Vec<Hid> = could.iter().copied().filter(|hid| !self.has_shared_room(*hid)).collect();
+        // What does not fit is still in the log, for all that are fed together.
+        let over = self.hooks.values().filter(|limits| {
+            // A group waits until none of its hooks has more than half of what it takes.
+            let share = 1 + usize::from(limits.spec.lane_group.is_some());
+            (limits.queued + limits.logged) * share > limits.spec.queue
+        });
+        let behind: Vec<Text> =
+            over.filter(|_| self.log.is_some()).map(|limits| with_whom(&limits.spec)).collect();
         for (hid, limits) in &mut self.hooks {
             let spec = &limits.spec;
             rule!(limits.queued <= spec.queue, "policies: {} waits for {}", limits.queued, spec.name);
             rule!(limits.beside <= spec.queue, "policies: {} waits beside for {}", limits.beside, spec.name);
-            // What does not fit is still in the log.
-            let fits = self.log.is_none() || limits.queued + limits.logged <= spec.queue;
+            let fits = !behind.contains(&with_whom(spec));
             let able = could.contains(hid) && limits.could_start(self.now) && fits;
             let shares = spec.notice_share == NoticeShare::Shared;
             rule!(
@@ -486,6 +493,11 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// The name under which a hook is fed.
+fn with_whom(spec: &HookSpec) -> Text {
+    spec.lane_group.clone().unwrap_or_else(|| spec.id.clone())
 }
 
 fn step_out(lanes: &mut [Lane], place: usize, id: (Hid, u64), started: bool) {

@@ -29,6 +29,7 @@ fn there_are_enough_defects_of_each_law() {
         Law::SameVerdict,
         Law::OneOutcome,
         Law::Order,
+        Law::Kept,
     ] {
         assert!(count(law) >= 3, "{law:?}");
     }

@@ -128,12 +128,13 @@ impl<H: Clone> Core<H> {
         let mut full = false;
         for hook in members {
             let positions = self.parked_that_may_go(hook);
-            let Some(slot) = self.slots.get_mut(&hook).filter(|slot| slot.disabled.is_none()) else {
-                continue;
-            };
-            let (room, id) = (slot.room(), slot.spec().id.clone());
+            let Some(slot) = self.slots.get_mut(&hook) else { continue };
+            let (room, id, disabled) = (slot.room(), slot.spec().id.clone(), slot.disabled.is_some());
             let Some(feed) = &mut slot.feed else { continue };
             feed.called = false;
+            if disabled {
+                continue;
+            }
             if !positions.is_empty() {
                 return Hunger::At(id, positions);
             }
@@ -487,12 +488,14 @@ impl<H: Clone> Core<H> {
         }
     }
 
-    /// The queue of a hook that had no room is half empty.
+    /// A hook that had no room is called for when its queue is half empty, or when there is room and all that it has
+    /// waits for something: not for every notice, and never too late.
     pub(super) fn stir(&mut self, hook: HookId) {
         let Some(slot) = self.slots.get_mut(&hook) else { return };
         let (waiting, queue) = (slot.queued.len(), slot.spec().queue.max(1));
+        let enough = waiting.saturating_mul(2) <= queue || (waiting < queue && slot.ready.is_empty());
         if let Some(feed) = slot.feed.as_mut().filter(|feed| feed.starved)
-            && waiting.saturating_mul(2) <= queue
+            && enough
             && feed.parked_count < MOST_PARKED
         {
             feed.starved = false;

@@ -361,7 +361,7 @@ impl<H: Clone> Core<H> {
 
     fn over(&mut self, delivery: DeliveryId, next: Next) {
         let Some(notice) = self.notices.remove(&delivery) else { return };
-        if next == Next::Lost
+        if matches!(next, Next::Lost | Next::Kept)
             && let Some(slot) = self.slots.get_mut(&notice.hook)
         {
             // The handler may not have read what this one told: the next one tells it.
