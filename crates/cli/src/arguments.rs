@@ -6,6 +6,7 @@
 use crate::client::{Play, Probe, Publish};
 use crate::dlq::Dlq;
 use crate::explain::Explain;
+use crate::health::Health;
 use crate::hooks::Hooks;
 use crate::listen::Listen;
 use crate::replay::Replay;
@@ -38,6 +39,8 @@ pub(crate) enum Action {
     Check(Check),
     /// Show the catalogue of events and questions, or one of them.
     Events(Events),
+    /// Ask a running server whether it is well: for the health checks of containers.
+    Health(Box<Health>),
     /// Write, try, check and watch hooks.
     #[command(subcommand)]
     Hooks(Box<Hooks>),

@@ -4,7 +4,7 @@
 
 use crate::arguments::{Action, Arguments, Check, Events, Serve, parse};
 use crate::failed::{Exit, Failed};
-use crate::{client, dlq, explain, hooks, listen, manual, replay, tail, token};
+use crate::{client, dlq, explain, health, hooks, listen, manual, replay, tail, token};
 use anyhow::Context;
 use clap::CommandFactory;
 use jackfield_events::{EventSpec, EventType, catalogue_json, markdown};
@@ -36,6 +36,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Action::Serve(flags)) => serve(before.and(flags)),
         Some(Action::Check(options)) => check(before, options),
         Some(Action::Events(options)) => events(&options),
+        Some(Action::Health(options)) => finish(client::block_on(health::run(*options))),
         Some(Action::Hooks(command)) => match client::block_on(hooks::run(*command)) {
             Ok(None) => ExitCode::SUCCESS,
             Ok(Some(exit)) => ExitCode::from(exit.code()),

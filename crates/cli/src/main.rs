@@ -6,6 +6,7 @@ mod commands;
 mod dlq;
 mod explain;
 mod failed;
+mod health;
 mod hooks;
 mod listen;
 mod manual;

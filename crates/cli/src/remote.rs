@@ -225,7 +225,8 @@ impl Api {
         Ok(answer.map_err(|error| self.unreachable(&error.to_string()))?)
     }
 
-    fn silent(&self) -> Failed {
+    /// No answer came in time.
+    pub(crate) fn silent(&self) -> Failed {
         self.unreachable("no answer in time")
     }
 
