@@ -41,7 +41,17 @@ const commands = {
   },
 
   async go({ hash }) {
-    await page.evaluate((to) => void (location.hash = to), hash);
+    await page.evaluate(
+      (to) =>
+        new Promise((there) => {
+          if (location.hash === to) return there();
+          // Two pictures later, what stands there is the new view's.
+          addEventListener('hashchange', () => requestAnimationFrame(() => requestAnimationFrame(() => there())), { once: true });
+          location.hash = to;
+          return undefined;
+        }),
+      hash,
+    );
   },
 
   async click({ role = 'button', name, within, exact = true }) {

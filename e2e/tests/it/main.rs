@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod capabilities;
+mod console;
 mod decisions;
 mod durable;
 mod enhanced;
