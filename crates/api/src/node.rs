@@ -40,6 +40,7 @@ enum Probe {
 #[into_params(parameter_in = Query)]
 struct HealthQuery {
     /// `live` or `ready`; `ready` if absent.
+    #[param(inline)]
     probe: Option<Probe>,
 }
 

@@ -5,6 +5,7 @@ mod page;
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
 use crate::problem::ProblemBody;
+use crate::query::{Cursor, Limit, Time};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -25,7 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, Cursor, Limit, Time)),
     tags(
         (name = "server", description = "The server as a whole."),
         (name = "streams", description = "Streams and their publishers."),

@@ -20,10 +20,6 @@ pub(crate) struct Problem {
 /// `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-#[expect(
-    dead_code,
-    reason = "it is in the document; answers are written by `Problem`, which may have more members"
-)]
 pub(crate) struct ProblemBody {
     /// The name of the status.
     title: String,
