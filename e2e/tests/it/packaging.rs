@@ -7,7 +7,7 @@ mod contents;
 mod installed;
 
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{Program, SOON, Scratch, server};
+use jackfield_e2e::{Api, Program, SOON, Scratch, Server, server};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +49,23 @@ fn the_configurations_to_begin_with_are_valid() -> Result<()> {
         ensure!(checked.code == Some(0), "{file}: {}\n{}", checked.stdout, checked.stderr);
         ensure!(!checked.stderr.contains("warning"), "{file}: {}", checked.stderr);
     }
+    Ok(())
+}
+
+/// What the image of the container asks.
+#[test]
+fn the_health_check_tells_a_server_that_takes_clients_from_one_that_does_not() -> Result<()> {
+    let ask = |at: &str| Program::new(server()?).args(["health", "--api", at]).run(SOON);
+    let running = Server::builder().start()?;
+    let at = running.http().to_string();
+    let well = ask(&at)?;
+    ensure!((well.code, well.stdout.as_str()) == (Some(0), "ok"), "{well:?}");
+    Api::admin(&running)?.post("drain", &serde_json::Value::Null)?.expect(202)?;
+    let draining = ask(&at)?;
+    ensure!(draining.code == Some(1) && draining.stderr.contains("503"), "{draining:?}");
+    running.stop()?;
+    let gone = ask(&at)?;
+    ensure!(gone.code == Some(3) && gone.stderr.contains("cannot reach the server"), "{gone:?}");
     Ok(())
 }
 

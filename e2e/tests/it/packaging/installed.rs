@@ -121,9 +121,8 @@ fn serves(system: &Bare) -> Result<()> {
 
 /// ffmpeg publishes what ffmpeg plays, both outside; the server says that it is well.
 pub(super) fn publishes_and_plays(system: &Bare) -> Result<()> {
-    let healthy =
-        system.outside("curl").args(["-sS", "http://127.0.0.1:8080/api/v1/health"]).run(SOON)?;
-    ensure!(healthy.stdout.contains(r#""status":"ok""#), "{healthy:?}");
+    let healthy = system.ok("jackfield health")?;
+    ensure!(healthy == "ok", "its health is {healthy}");
     let clip = clip::standard()?;
     let url = "rtmp://127.0.0.1:1935/live/show";
     let publisher = system
