@@ -41,12 +41,16 @@ struct DeadLettersQuery {
     /// About this stream.
     key: Option<String>,
     /// Given up then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Time>,
     /// Given up before then.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
     /// Items of a page.
+    #[param(inline)]
     limit: Limit,
     /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
 }
 
@@ -63,8 +67,10 @@ struct DropQuery {
     /// About this stream.
     key: Option<String>,
     /// Given up then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Time>,
     /// Given up before then.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
 }
 
@@ -80,8 +86,10 @@ struct ReplayWish {
     /// About this stream.
     key: Option<String>,
     /// Given up then or later.
+    #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Time>,
     /// Given up before then.
+    #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
 }
 

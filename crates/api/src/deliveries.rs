@@ -49,12 +49,16 @@ struct DeliveriesQuery {
     /// Of this event, by its id.
     event_id: Option<String>,
     /// Ended then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Time>,
     /// Ended before then.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
     /// Items of a page; it may have fewer and still have a next one.
+    #[param(inline)]
     limit: Limit,
     /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
 }
 

@@ -39,13 +39,16 @@ pub(super) struct LogQuery {
     #[param(value_type = Option<String>)]
     since: Option<Since>,
     /// Before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
     /// The newest first (`desc`), or the oldest (`asc`).
     #[param(inline)]
     order: Order,
     /// Items of a page; it may have fewer and still have a next one.
+    #[param(inline)]
     limit: Limit,
     /// `next` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
 }
 
