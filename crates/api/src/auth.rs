@@ -55,7 +55,7 @@ impl Auth {
             tasks,
             logins: Mutex::default(),
             failures: Mutex::default(),
-            failed: AtomicU64::new(0),
+            failed: Arc::default(),
         }
     }
 

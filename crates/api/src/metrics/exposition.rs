@@ -124,8 +124,16 @@ impl Reading {
 
     fn requests(&self, out: &mut Out<'_>) -> Result<(), Error> {
         let answered = self.requests.iter().map(|(class, count)| ([("code", *class)], *count));
-        out.counters("jackfield_http_requests", "Requests that were answered, by the class of the status", answered)?;
-        out.gauge("jackfield_http_open_requests", "Requests whose answer has not begun", float(self.open_requests))?;
+        out.counters(
+            "jackfield_http_requests",
+            "Requests that were answered, by the class of the status",
+            answered,
+        )?;
+        out.gauge(
+            "jackfield_http_open_requests",
+            "Requests whose answer has not begun",
+            float(self.open_requests),
+        )?;
         out.counter("jackfield_http_failed_tokens", "Tokens shown that there are not", self.failed_tokens)
     }
 
@@ -288,7 +296,12 @@ impl Reading {
         let dead = &self.dead_letters;
         out.gauge("jackfield_dead_letters", "Dead letters that are kept", float(dead.kept))?;
         out.counter("jackfield_dead_letters_added", "Notices that became one", dead.added)?;
-        out.counter("jackfield_dead_letters_dropped", "The oldest, that went for want of room", dead.dropped)
+        out.counter(
+            "jackfield_dead_letters_dropped",
+            "Those that went for want of room or by age",
+            dead.dropped,
+        )?;
+        out.gauge("jackfield_dead_letters_unwritten", "Those that are in memory only", float(dead.unwritten))
     }
 
     /// The names that Prometheus's own libraries give these.

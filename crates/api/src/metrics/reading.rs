@@ -3,7 +3,9 @@
 use super::process::Process;
 use super::{Fault, Inner};
 use jackfield_bus::{Outbox, OutboxCounters, OutboxState};
-use jackfield_dispatch::{DeadLettersCounters, DeliveriesCounters, Dispatch, HookRecord, HookStatus, TransportCounters};
+use jackfield_dispatch::{
+    DeadLettersCounters, DeliveriesCounters, Dispatch, HookRecord, HookStatus, TransportCounters,
+};
 use jackfield_events::Protocol;
 use jackfield_hub::{Presence, StreamCounters, StreamSnapshot};
 use jackfield_media::{Mono, Text, UnixTime};
@@ -109,10 +111,8 @@ fn hooks(dispatch: &Dispatch) -> Vec<Hook> {
         let transport = transports.get(place).copied().unwrap_or_default();
         let lag = lags.iter().find(|lag| lag.hook == status.name);
         let age = |oldest: UnixTime| u64::try_from(now.0.saturating_sub(oldest.0)).unwrap_or_default();
-        let lag = lag.map(|lag| Behind {
-            events: lag.events,
-            age: Duration::from_micros(lag.oldest.map_or(0, age)),
-        });
+        let lag = lag
+            .map(|lag| Behind { events: lag.events, age: Duration::from_micros(lag.oldest.map_or(0, age)) });
         Some(Hook { status, record, transport, lag })
     };
     statuses.enumerate().filter_map(hook).collect()

@@ -118,6 +118,10 @@ impl Store {
         incoming.raw.push_back((now, raw));
         drop(incoming);
         self.woken.notify_one();
+        // Without a journal nobody is woken.
+        if self.disk.is_none() && self.followers.receiver_count() > 0 {
+            self.take_in();
+        }
     }
 
     /// Looks at what came in: afterwards it is among the kept.
