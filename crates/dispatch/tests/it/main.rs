@@ -3,6 +3,7 @@
 
 mod allocations;
 mod deliveries;
+mod durable;
 mod kit;
 mod notices;
 mod questions;
