@@ -136,18 +136,21 @@ const mark = () =>
   h('svg', { class: 'mark', viewBox: '0 0 32 32', width: 28, height: 28, 'aria-hidden': 'true', focusable: 'false' },
     h('circle', { cx: 8, cy: 11, r: 4.5 }), h('circle', { cx: 24, cy: 11, r: 4.5 }), h('path', { d: 'M8 11 C 8 30, 24 30, 24 11' }));
 
+async function lookAtHealth() {
+  if (!signedIn() || document.hidden) return;
+  try {
+    health = await get('health');
+    version ??= await get('version');
+  } catch (problem) {
+    // While it drains, health is an answer in the form of a failure.
+    health = problem.status === 503 ? { ...problem.body, status: 'draining' } : problem.status ? undefined : { unreachable: true };
+  }
+  draw();
+}
+
 async function watchHealth() {
   for (;;) {
-    if (signedIn() && !document.hidden) {
-      try {
-        health = await get('health');
-        version ??= await get('version');
-      } catch (problem) {
-        // While it drains, health is an answer in the form of a failure.
-        health = problem.status === 503 ? { ...problem.body, status: 'draining' } : problem.status ? undefined : { unreachable: true };
-      }
-      draw();
-    }
+    await lookAtHealth();
     await pause(HEALTH_MS);
   }
 }
@@ -184,6 +187,7 @@ function doorway() {
 
 function enter() {
   go();
+  lookAtHealth();
 }
 
 async function leave() {

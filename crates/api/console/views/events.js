@@ -104,13 +104,14 @@ function read(event, number) {
     const times = [body.queued_ms, body.connect_ms, body.handler_ms].filter((time) => typeof time === 'number');
     return { number, type: body.hook, kind: 'delivery', at: body.at, key: body.key, conn: body.conn_id, word: body.decision ?? body.outcome, what: `${text(body.event)} in ${times.length ? millis(times.reduce((a, b) => a + b, 0)) : NONE}`, body, to: body.id && `deliveries/${part(body.id)}` };
   }
-  return { number, type, kind: 'event', at: body.time ?? (body.timestamp ? body.timestamp * 1000 : undefined), key: body.stream_key, conn: body.conn_id, what: summary(body.data), body };
+  return { number, type, kind: 'event', at: body.time ?? (body.timestamp ? body.timestamp * 1000 : undefined), key: body.stream_key, conn: body.conn_id, what: summary(body.data, body.stream_key), body };
 }
 
-/** The first fields of an event in a line. */
-function summary(data) {
+/** The first fields of an event in a line, but for those that its stream says. */
+function summary(data, key) {
   if (!data || typeof data !== 'object') return text(data);
-  const fields = Object.entries(data).filter(([, value]) => value !== '' && value !== null && typeof value !== 'object');
+  const told = (name) => key !== undefined && (name === 'app' || name === 'stream_name');
+  const fields = Object.entries(data).filter(([name, value]) => !told(name) && value !== '' && value !== null && typeof value !== 'object');
   return fields.slice(0, 8).map(([name, value]) => `${name}=${value}`).join('  ');
 }
 

@@ -51,7 +51,7 @@ export function hooks(page) {
       ],
     },
     { title: 'Handler', cell: (hook) => [h('span', { class: 'line' }, text(hook.handler?.type)), h('span', { class: 'line dim mono clip', title: hook.handler?.target }, text(hook.handler?.target))] },
-    { title: 'Latency', class: 'num', cell: (hook) => [h('span', { class: 'line' }, latency(hook, 'handler', 'p50_ms')), h('span', { class: 'line dim' }, 'p99 ', latency(hook, 'handler', 'p99_ms'))] },
+    { title: 'Latency', class: 'num', cell: (hook) => (hook.latency?.handler?.p50_ms == null ? h('span', { class: 'dim' }, NONE) : [h('span', { class: 'line' }, latency(hook, 'handler', 'p50_ms')), h('span', { class: 'line dim' }, 'p99 ', latency(hook, 'handler', 'p99_ms'))]) },
     { title: 'Waiting', class: 'num', cell: (hook) => [count(hook.waiting ?? 0), hook.queue ? h('span', { class: 'dim' }, ` / ${count(hook.queue)}`) : null] },
     { title: 'Behind', class: 'num', cell: (hook) => (hook.lag?.events > 0 ? [h('span', { class: 'line' }, count(hook.lag.events)), h('span', { class: 'line dim' }, span(hook.lag.seconds))] : h('span', { class: 'dim' }, 'none')) },
     { title: 'Calls', class: 'num', cell: (hook) => count(sum(hook.outcomes)) },
@@ -181,7 +181,7 @@ function result(answer) {
   const verdict = answer.verdict && typeof answer.verdict === 'object' ? (answer.verdict.verdict ?? answer.verdict.decision ?? JSON.stringify(answer.verdict)) : answer.verdict;
   return h(
     'section',
-    { class: 'result', 'aria-label': 'Result of the test' },
+    { class: 'result', 'aria-label': 'Result of the test', ref: (section) => requestAnimationFrame(() => section.scrollIntoView({ block: 'nearest' })) },
     facts([
       ['Outcome', badge(tone(answer.outcome), text(answer.outcome).replaceAll('_', ' '))],
       ['Decision', answer.decision ? badge(tone(answer.decision), answer.decision) : NONE],

@@ -141,7 +141,7 @@ export function stream(page) {
             !gone && one.value?.state === 'live' && may('operate', key) && button('Unpublish…', unpublish, { class: 'danger' }),
           ],
         }),
-        gone ? empty('Nobody publishes this stream', 'It may come back; this page waits for it.') : [trouble(one.problem), one.value && inside(one.value, viewers)],
+        gone ? empty('Nobody publishes this stream', 'It may come back; this page waits for it.') : answered(one, (value) => inside(value, viewers)),
       ];
     },
   };
