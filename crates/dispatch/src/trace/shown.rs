@@ -4,7 +4,7 @@ use super::delivery::{Delivery, Entry, Fallback, Fate, QuestionStep, QuestionTra
 use super::gather::{Called, Raw};
 use crate::record::Timing;
 use bytes::Bytes;
-use jackfield_events::{Answer, Decision, Event, Kind, Masker, Verdict};
+use jackfield_events::{Answer, Decision, DenialCause, Event, Kind, Masker, Verdict};
 use jackfield_hooks::{Concluded, Mode, Next, Origin, Owner, Settled, Why};
 use jackfield_media::{Mono, SessionId, StreamKey, Text, UnixTime};
 use serde_json::Value;
@@ -169,7 +169,8 @@ fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
         },
         queued: settled.sent.unwrap_or(settled.ended) - settled.queued,
         connect: timing.map_or(Duration::ZERO, |timing| timing.connect),
-        handler: timing.map_or(Duration::ZERO, |timing| timing.handler),
+        // A transport that was given up on tells no times: all of the call counts as the handler's.
+        handler: timing.map_or_else(|| since_sent(settled), |timing| timing.handler),
         at,
         detail: cut(&settled.detail.as_str().into()),
         pid: timing.and_then(|timing| timing.pid),
@@ -177,6 +178,11 @@ fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
         answer: None,
         input_sha256: None,
     }
+}
+
+/// How long a call took; zero for one that never was sent.
+fn since_sent(settled: &Settled) -> Duration {
+    settled.sent.map_or(Duration::ZERO, |sent| settled.ended - sent)
 }
 
 /// What the wall clock shows at a local time that lies ahead.
@@ -189,6 +195,8 @@ fn fallback(verdict: Option<&Verdict>, steps: &[QuestionStep]) -> Option<Fallbac
     let mut asked = steps.iter().filter_map(|step| step.delivery.as_ref());
     match verdict? {
         _ if steps.iter().all(|step| step.why != Why::Asked) => Some(Fallback::NoHook),
+        // Whatever failed before it: a hook's own no is no default.
+        Verdict::Deny(denial) if denial.cause == DenialCause::Answer => None,
         _ if asked.clone().any(|call| call.policy.is_some()) => Some(Fallback::OnError),
         Verdict::Allow { .. } if asked.all(|call| call.decision == Some(Decision::Pass)) => {
             Some(Fallback::NoOpinion)

@@ -6,7 +6,7 @@ use jackfield_dispatch::{
     Deliveries, DeliveriesConfig, Delivery, DeliveryCursor, DeliveryEntry, DeliveryFilter, DeliveryPage,
     Dispatch, DispatchConfig, Fallback, Fate, Followed, PageOf, Subject, Why,
 };
-use jackfield_events::{Decision, Event, EventType, Masker, Scope, Verdict};
+use jackfield_events::{Decision, Event, EventType, Masker, OnError, Scope, Verdict};
 use jackfield_hooks::{HookSpec, Mode, Outcome, Retries, Retry, Selector};
 use jackfield_journal::{JournalConfig, Writer};
 use jackfield_media::{ConnId, SessionId, UnixTime};
@@ -114,12 +114,21 @@ async fn what_decided_without_an_answer_is_named() {
         hook.play(script);
         dispatch.ask(of(authorize(seq), 1, None)).await;
     }
+    // A no after a failure that was let through is nobody's default.
+    let open = HookSpec { on_error: Some(OnError::Allow), ..decide("silent", AUTHORIZE) };
+    let silent = Played::new(Script::Never);
+    set(&dispatch, vec![(open, &silent), (decide("hook", AUTHORIZE), &hook)]);
+    hook.play(Script::Answer(Decision::Deny));
+    dispatch.ask(of(authorize(5), 1, None)).await;
     let explained = dispatch.deliveries().explain(Subject::Connection(ConnId(1))).await;
     let fallbacks: Vec<_> = explained.questions.iter().map(|question| question.fallback).collect();
-    let expect = [Some(Fallback::NoHook), None, Some(Fallback::NoOpinion), Some(Fallback::OnError)];
+    let expect = [Some(Fallback::NoHook), None, Some(Fallback::NoOpinion), Some(Fallback::OnError), None];
     assert_eq!(fallbacks, expect);
+    let last = explained.questions.last().and_then(|question| question.steps.first());
+    let timed_out = last.and_then(|step| step.delivery.as_ref()).unwrap();
+    assert_eq!((timed_out.outcome, timed_out.handler), (Outcome::Timeout, Duration::from_secs(2)));
     let hooks = dispatch.hook_records();
-    let error = hooks.first().and_then(|record| record.last_error.clone()).unwrap();
+    let error = hooks.last().and_then(|record| record.last_error.clone()).unwrap();
     assert_eq!((error.outcome, error.detail.as_str()), (Outcome::HandlerError, "played"));
 }
 
