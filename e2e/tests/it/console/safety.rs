@@ -2,7 +2,7 @@
 
 use super::{guarded, sign_in, signed_in, token, wanted};
 use anyhow::{Result, ensure};
-use jackfield_e2e::{Browser, SOON, Server};
+use jackfield_e2e::{Browser, Program, SOON, Server};
 use serde_json::{Value, json};
 
 #[test]
@@ -40,6 +40,49 @@ fn a_wrong_token_is_told_and_a_session_ends_where_it_is_ended() -> Result<()> {
     browser.see("Sign in")?;
     let status = browser.evaluate("fetch('api/v1/hooks').then((answer) => answer.status)")?;
     ensure!(status == 401, "after signing out: {status}");
+    browser.check(&["401", "403"])?;
+    server.stop().map(drop)
+}
+
+/// Runs `jackfield token …` beside the server.
+fn token_command(server: &Server, args: &[&str]) -> Result<String> {
+    let data = server.folder().join("data").display().to_string();
+    let program = Program::new(jackfield_e2e::server()?).args(["token"]).args(args.to_vec());
+    let done = program.args(["--data-dir", &data]).run(SOON)?;
+    ensure!(done.code == Some(0), "{args:?}: {done:?}");
+    Ok(done.stdout.trim().to_owned())
+}
+
+#[test]
+fn a_token_is_shown_and_offered_what_it_may_until_it_is_revoked() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let server = Server::builder().start()?;
+    let mut clients = vec![];
+    for name in ["mine", "theirs"] {
+        let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
+        client.publish(name)?;
+        clients.push(client);
+    }
+    let scope = ["create", "--name", "guest", "--scope", "read", "--stream-prefix", "live/mine"];
+    let token = token_command(&server, &scope)?;
+    let browser = Browser::start()?;
+    browser.open(&format!("http://{}/", server.http()))?;
+    browser.fill("Token", &token)?;
+    browser.click("Sign in")?;
+    browser.see("live/mine")?;
+    ensure!(!browser.text()?.contains("live/theirs"), "{}", browser.text()?);
+    browser.follow("live/mine")?;
+    browser.see("Publisher")?;
+    let text = browser.text()?;
+    ensure!(!text.contains("Unpublish") && !text.contains("Kick"), "{text}");
+    browser.go("#/streams/live%2Ftheirs")?;
+    browser.see("Your token does not cover this.")?;
+    browser.check(&["401", "403"])?;
+
+    token_command(&server, &["revoke", "guest"])?;
+    browser.see("Your session has ended: sign in again.")?;
     browser.check(&["401", "403"])?;
     server.stop().map(drop)
 }
