@@ -2,7 +2,7 @@
 
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemBody};
 use crate::query::{ConnPath, Cursor, Limit, Listed, Params};
 use crate::streams::ReasonQuery;
 use axum::Json;
@@ -116,7 +116,7 @@ async fn list(
     responses(
         (status = 200, description = "The connection.", body = Connection),
         (status = 404, description = "It is not open.",
-         body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+         body = ProblemBody),
     ),
     security(("bearer" = ["read"])))]
 async fn one(
@@ -138,7 +138,7 @@ async fn one(
     responses(
         (status = 204, description = "It was told to go."),
         (status = 404, description = "It is not open.",
-         body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+         body = ProblemBody),
     ),
     security(("bearer" = ["operate"])))]
 async fn kick(

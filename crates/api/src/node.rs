@@ -3,7 +3,7 @@
 use crate::auth::{Caller, Scope};
 use crate::control::{Draining, ReloadError, Reloaded};
 use crate::deps::Api;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemBody};
 use crate::query::{Params, Time};
 use axum::Json;
 use axum::extract::State;
@@ -180,7 +180,7 @@ struct ReloadAnswer {
     responses(
         (status = 200, description = "The new hooks and certificates are in force.", body = ReloadAnswer),
         (status = 422, description = "The configuration is not valid, and nothing has changed: `problems` says why.",
-         body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+         body = ProblemBody),
     ),
     security(("bearer" = ["operate"])))]
 async fn reload(State(api): State<Api>, caller: Caller) -> Result<Json<ReloadAnswer>, Problem> {

@@ -17,6 +17,8 @@ use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
 /// The methods that an entry of `paths` may have.
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
@@ -133,13 +135,24 @@ fn add_answers(operation: &mut Map<String, Value>) {
             "The body is not right: an unknown field, a wrong type, or a value that cannot be.",
         ));
     }
-    let Some(responses) = operation.entry("responses").or_insert_with(|| json!({})).as_object_mut() else {
-        return;
-    };
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    let Some(responses) = responses.as_object_mut() else { return };
+    let problem = json!({"$ref": format!("#/components/schemas/{}", ProblemBody::name())});
+    for response in responses.values_mut() {
+        name_problem(response, &problem);
+    }
     for (status, about) in answers {
-        let schema = format!("#/components/schemas/{}", ProblemBody::name());
-        let content = json!({"application/problem+json": {"schema": {"$ref": schema}}});
+        let content = json!({PROBLEM: {"schema": problem}});
         responses.entry(status).or_insert_with(|| json!({"description": about, "content": content}));
+    }
+}
+
+/// Where an operation says that it answers with a problem, that is no plain JSON.
+fn name_problem(response: &mut Value, problem: &Value) {
+    let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { return };
+    if content.get(JSON).and_then(|body| body.get("schema")) == Some(problem) {
+        let body = content.remove(JSON);
+        content.extend(body.map(|body| (PROBLEM.to_owned(), body)));
     }
 }
 

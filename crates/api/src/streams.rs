@@ -2,7 +2,7 @@
 
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemBody};
 use crate::query::{Cursor, KeyPath, Limit, Listed, Params};
 use axum::Json;
 use axum::extract::State;
@@ -155,11 +155,12 @@ async fn list(
 
 /// One stream
 #[utoipa::path(get, path = "/api/v1/streams/{key}", tag = "streams",
-    params(("key" = String, Path, description = "Its key, percent-encoded: `live%2Fshow`, or `show` for the app `live`.")),
+    params(("key" = String, Path, description = "Its key, percent-encoded: `live%2Fshow`, or `show` for the app `live`.",
+        max_length = 250, pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+@:=~-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.+@:=~-]{0,127}){0,4}$")),
     responses(
         (status = 200, description = "The stream.", body = Stream),
         (status = 404, description = "There is no such stream.",
-         body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+         body = ProblemBody),
     ),
     security(("bearer" = ["read"])))]
 async fn one(State(api): State<Api>, caller: Caller, KeyPath(key): KeyPath) -> Result<Json<Stream>, Problem> {
@@ -174,7 +175,7 @@ async fn one(State(api): State<Api>, caller: Caller, KeyPath(key): KeyPath) -> R
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReasonQuery {
     /// What the client is told: up to 200 characters without control characters.
-    #[param(max_length = 200)]
+    #[param(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     reason: Option<String>,
 }
 
@@ -198,13 +199,14 @@ impl ReasonQuery {
 /// Its connection is closed with the reason; its `publish_stop` says `kicked`. The key is free when this answers.
 #[utoipa::path(delete, path = "/api/v1/streams/{key}/publisher", tag = "streams",
     params(
-        ("key" = String, Path, description = "The stream's key, percent-encoded: `live%2Fshow`, or `show` for the app `live`."),
+        ("key" = String, Path, description = "The stream's key, percent-encoded: `live%2Fshow`, or `show` for the app `live`.",
+        max_length = 250, pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+@:=~-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.+@:=~-]{0,127}){0,4}$"),
         ReasonQuery,
     ),
     responses(
         (status = 204, description = "The publisher has gone."),
         (status = 404, description = "The stream has no publisher.",
-         body = crate::problem::ProblemBody, content_type = "application/problem+json"),
+         body = ProblemBody),
     ),
     security(("bearer" = ["operate"])))]
 async fn end_publisher(

@@ -1,7 +1,7 @@
 //! Requests that are not meant well: none takes the server down, and none is answered with what it should not be.
 
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{Api, SOON, Server};
+use jackfield_e2e::{Api, SOON, Server, all_cases};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -69,6 +69,9 @@ fn bodies_that_never_come_hold_up_nobody_else() -> Result<()> {
     for _ in 0..20 {
         api.get("version")?.expect(200)?;
     }
+    if !all_cases() {
+        return Ok(());
+    }
     let mut first = slow.into_iter().next().context("a slow client")?;
     first.set_read_timeout(Some(SOON))?;
     let mut answer = [0; 12];
@@ -100,7 +103,7 @@ fn a_client_that_reads_nothing_is_not_waited_for() -> Result<()> {
     let server = Server::builder().start()?;
     let api = Api::admin(&server)?;
     let mut silent = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..if all_cases() { 50 } else { 5 } {
         let mut socket = TcpStream::connect(server.http())?;
         socket.set_write_timeout(Some(Duration::from_millis(100)))?;
         let request = format!("GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n{}\r\n", api.authorization());

@@ -13,9 +13,19 @@ const LONG: Duration = Duration::from_secs(900);
 const EXAMPLES: &str = "25";
 
 /// Operations that are left out.
-const LEFT_OUT: [&str; 1] = [
+const LEFT_OUT: [&str; 2] = [
     // Its answer does not end.
     "/api/v1/events/stream",
+    // After it the server says of itself that it is not available.
+    "/api/v1/drain",
+];
+
+/// Checks that are left out.
+const UNCHECKED: [&str; 2] = [
+    // No schema knows which cursor is of this list, and which name is free.
+    "positive_data_acceptance",
+    // Its wrong tokens are too many: they are 429. That each operation wants a token is tested elsewhere.
+    "ignored_auth",
 ];
 
 #[test]
@@ -34,7 +44,8 @@ fn made_up_requests_are_answered_as_the_document_says() -> Result<()> {
     let mut run = Program::new(program)
         .args(["run", &url, "--header", &format!("Authorization: Bearer {}", api.token())])
         .args(["--max-examples", EXAMPLES, "--seed", "1", "--no-color", "--generation-database", "none"])
-        .args(["--request-timeout", "30"])
+        .args(["--request-timeout", "30", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"])
+        .args(["--exclude-checks", &UNCHECKED.join(",")])
         .cwd(server.folder());
     for path in LEFT_OUT {
         run = run.args(["--exclude-path", path]);
