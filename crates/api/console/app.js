@@ -120,6 +120,7 @@ function foot() {
     h('p', { class: 'buttons' },
       button([icon('theme'), `${theme} colours`], () => changeTheme(next), { class: 'quiet', title: `Use ${next} colours`, 'aria-keyshortcuts': 't' }),
       button([icon('keys'), 'Keys'], showKeys, { class: 'quiet', 'aria-keyshortcuts': '?' }),
+      h('a', { href: 'api/v1/docs', class: 'quiet' }, icon('document'), 'API'),
       button([icon('leave'), 'Sign out'], leave, { class: 'quiet' })));
 }
 

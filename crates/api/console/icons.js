@@ -12,6 +12,7 @@ const PATHS = {
   'dead-letters': 'M2 4h12v8.5H2z M2 4.5l6 4.5 6-4.5',
   explain: 'M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12z M6.3 6.2a1.8 1.8 0 1 1 2.5 1.9c-.6.3-.8.6-.8 1.2 M8 11.2v.3',
   configuration: 'M2 4.5h7 M12 4.5h2 M2 11.5h2 M7 11.5h7 M10.5 3v3 M5.5 10v3',
+  document: 'M4 1.8h5.5L12.5 5v9.2h-8.5z M9.3 2v3.2h3 M6.3 8.3h4 M6.3 11h4',
   menu: 'M2 4h12 M2 8h12 M2 12h12',
   theme: 'M13.5 9.8A6 6 0 0 1 6.2 2.5a6 6 0 1 0 7.3 7.3z',
   keys: 'M1.5 4h13v8h-13z M4 6.7h.1 M6.7 6.7h.1 M9.3 6.7h.1 M12 6.7h.1 M5 9.6h6',
