@@ -191,6 +191,7 @@ fn what_was_seen_before_the_server_was_killed_is_told_in_order_and_nothing_stays
     all.with_context(|| format!("{} were seen, and these not told: {last:?}", must_be_told.len()))?;
     server.stop()?;
     let events = came()?;
+    println!("{rounds} kills; {} sights 50 ms before them, {} requests", must_be_told.len(), events.len());
     check_order(&events)?;
     check_pairs(&told(&events)?.into_values().collect::<Vec<_>>())
 }
