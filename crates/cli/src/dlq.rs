@@ -151,7 +151,7 @@ async fn list(options: List) -> anyhow::Result<()> {
         let outcome = (Tone::Bad, field(item, "outcome"));
         vec![
             text("id"),
-            text("at"),
+            cell(to_the_second(&field(item, "at"))),
             text("hook"),
             text("event"),
             text("key"),
@@ -161,6 +161,11 @@ async fn list(options: List) -> anyhow::Result<()> {
         ]
     }));
     print(&paint.table(&rows)).map(drop)
+}
+
+/// `2026-11-21 11:55:32` of an RFC 3339 time.
+fn to_the_second(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replacen('T', " ", 1)
 }
 
 /// One dead letter with what was sent.

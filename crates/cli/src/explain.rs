@@ -135,7 +135,7 @@ fn of_step(paint: Paint, step: &Value) -> String {
         [("detail", "detail"), ("answer", "answer"), ("delivery", "delivery"), ("input_sha256", "input")]
     {
         if let Some(value) = present(name) {
-            line(word, plain(value));
+            line(word, plain(&brief(value)));
         }
     }
     out
@@ -151,9 +151,17 @@ pub(crate) fn of_verdict(verdict: &Value) -> String {
     [word.unwrap_or_default(), rest].join(" ").trim().to_owned()
 }
 
+/// An answer without the fields that say nothing.
+fn brief(value: &Value) -> Value {
+    let Some(object) = value.as_object() else { return value.clone() };
+    let says = |value: &Value| !value.is_null() && value.as_object().is_none_or(|object| !object.is_empty());
+    let fields = object.iter().map(|(name, value)| (name.clone(), brief(value)));
+    Value::Object(fields.filter(|(_, value)| says(value)).collect())
+}
+
 /// A request or answer for people, indented.
 pub(crate) fn indented(value: &Value) -> String {
-    let text = if value.is_string() { plain(value) + "\n" } else { pretty(value) };
+    let text = if value.is_string() { plain(value) + "\n" } else { pretty(&brief(value)) };
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
@@ -172,7 +180,7 @@ mod tests {
              "handler_ms": 2000.0, "detail": "no answer in time"},
             {"hook": "auth", "matched": true, "delivery": "dlv_1", "outcome": "answered", "decision": "deny",
              "policy": null, "queued_ms": 0.1, "connect_ms": 0.0, "handler_ms": 1.8,
-             "answer": {"decision": "deny"}, "input_sha256": "ab"},
+             "answer": {"decision": "deny", "tags": {}, "reason": null}, "input_sha256": "ab"},
         ]}]});
         assert_eq!(
             told(Paint::PLAIN, &document),

@@ -28,6 +28,8 @@ pub(super) const NAME: &str = "test";
 const LEAVE: Duration = Duration::from_secs(3);
 /// Between SIGTERM and SIGKILL for what is left of programs.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a worker may take for an answer, if nothing else is said.
+const WORKER_ANSWERS: Duration = Duration::from_secs(2);
 /// What a question may take beyond the hook's own time.
 const SPARE: Duration = Duration::from_secs(1);
 
@@ -119,6 +121,8 @@ impl Local {
         timeout: Option<Duration>,
     ) -> anyhow::Result<Value> {
         let transport = self.transport(handler)?;
+        // A worker that dies at once is started again and again: nobody wants to watch that for as long as a notice may take.
+        let timeout = timeout.or(matches!(handler, Handler::Worker(_)).then_some(WORKER_ANSWERS));
         let called = Box::pin(Called::make(&transport, Arc::new(event), timeout)).await;
         transport.drain(clock::now().after(LEAVE)).await;
         Ok(called.json())

@@ -29,7 +29,7 @@ pub(crate) struct Test {
     #[arg(long)]
     worker: bool,
 
-    /// The longest time for its answer; of a program or URL [default: 2s of a question, 30s of a notice].
+    /// The longest time for its answer; of a program or URL [default: 2s of a question and of a worker, 30s of another notice].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
 

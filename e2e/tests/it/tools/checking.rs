@@ -2,7 +2,7 @@
 
 use super::{json, run};
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{Receiver, Reply, Scratch};
+use jackfield_e2e::{Program, Receiver, Reply, SOON, Scratch};
 use serde_json::Value;
 
 const DENY: &str = r#"{"decision":"deny","reason":{"code":"old","text":"For the log.","public":"For you."}}"#;
@@ -103,6 +103,22 @@ fn a_call_that_fails_says_how_and_what_to_do() -> Result<()> {
 }
 
 #[test]
+fn colours_are_for_terminals_that_want_them() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let binary = jackfield_e2e::server()?;
+    // script(1) gives it a terminal.
+    let line = format!("'{}' hooks test cat --worker --event publish_start", binary.display());
+    let shown = |no_colour: &str| -> Result<String> {
+        let script = Program::new("script").args(["-qc", &line, "/dev/null"]).cwd(scratch.path());
+        Ok(script.env("TERM", "xterm").env("NO_COLOR", no_colour).run(SOON)?.stdout)
+    };
+    ensure!(shown("")?.contains("\x1b[32manswered"), "no colours on a terminal");
+    let plain = shown("1")?;
+    ensure!(plain.contains("answered") && !plain.contains('\x1b'), "{plain:?}");
+    Ok(())
+}
+
+#[test]
 fn a_notice_and_a_webhook_are_called_as_the_server_calls_them() -> Result<()> {
     let scratch = Scratch::new()?;
     let receiver = Receiver::start(|request| match request.event().as_deref() {
@@ -117,8 +133,8 @@ fn a_notice_and_a_webhook_are_called_as_the_server_calls_them() -> Result<()> {
         &["hooks", "test", &url, "--event", "play_stop", "--json", "--expect", "answered"],
     )?;
     ensure!(call["outcome"] == "answered" && call.get("verdict").is_none(), "{call}");
-    let request = receiver
-        .wait("the notice", jackfield_e2e::SOON, |request| request.event().as_deref() == Some("play_stop"))?;
+    let request =
+        receiver.wait("the notice", SOON, |request| request.event().as_deref() == Some("play_stop"))?;
     ensure!(request.header("webhook-id") == call["request"]["id"].as_str(), "{request:?}");
     Ok(())
 }
