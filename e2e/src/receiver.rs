@@ -155,10 +155,7 @@ impl Receiver {
     ///
     /// # Errors
     /// When the port is not free.
-    pub fn start_at(
-        port: u16,
-        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-    ) -> Result<Self> {
+    pub fn start_at(port: u16, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Result<Self> {
         Self::start_on("http", port, None, Arc::new(handler))
     }
 
@@ -179,7 +176,8 @@ impl Receiver {
         tls: Option<Arc<ServerConfig>>,
         handler: Arc<Handler>,
     ) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("a port for the hook receiver")?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("a port for the hook receiver")?;
         let address = listener.local_addr().context("the hook receiver's address")?;
         let (requests, gone) = (Journal::default(), Latch::default());
         let receiver = Self { address, scheme, requests: requests.clone(), gone: gone.clone() };

@@ -23,14 +23,16 @@ mod veil;
 pub use api_hook::FieldProblem;
 pub(crate) use api_hook::runs_program;
 pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, ProgramPlace, QUEUE, Webhook};
-pub use kinds::{ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret};
+pub use kinds::{
+    ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret,
+};
 pub use kinds::{SecretRef, SigningSecret, StartWord, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
 pub use problem::{Colour, Problems, nearest};
 pub use reference::{example, reference};
 pub use tables::{
-    ApiTable, DeliveriesTable, EventsTable, HookTable, HooksTable, HttpTable, HubTable, MetricsTable, RtmpTable,
-    RtmpsTable, SecurityTable, ServerTable,
+    ApiTable, DeliveriesTable, EventsTable, HookTable, HooksTable, HttpTable, HubTable, MetricsTable,
+    RtmpTable, RtmpsTable, SecurityTable, ServerTable,
 };
 pub use tables::{
     LogFormat, LogLevel, ModeWord, StdinWord, StdioForm, StdioTarget, TakeoverWord, TlsVersionWord,
@@ -272,7 +274,10 @@ impl Loading {
         let is_table = matches!(entry.value.raw, Raw::Table(_) | Raw::List(_));
         let names = TABLES.iter().map(|table| table.name).chain(["hook"]);
         let (what, label) = if is_table {
-            ("table", "tables are [server] [rtmp] [rtmps] [http] [hub] [security] [api] [events] [deliveries] [metrics] [hooks] [[hook]]")
+            (
+                "table",
+                "tables are [server] [rtmp] [rtmps] [http] [hub] [security] [api] [events] [deliveries] [metrics] [hooks] [[hook]]",
+            )
         } else {
             ("key", "keys stand in tables")
         };
@@ -314,7 +319,23 @@ impl Loading {
             return Err(problems);
         }
         let warnings = problems.of(Severity::Warning);
-        Ok(Config { server, rtmp, rtmps, http, hub, security, api, events, deliveries, metrics, hooks, hook, secret_variables, warnings, file })
+        Ok(Config {
+            server,
+            rtmp,
+            rtmps,
+            http,
+            hub,
+            security,
+            api,
+            events,
+            deliveries,
+            metrics,
+            hooks,
+            hook,
+            secret_variables,
+            warnings,
+            file,
+        })
     }
 }
 
@@ -337,11 +358,12 @@ fn read_hooks(given: &[(Given, HookOrigin)], plain_http: bool, cx: &mut Reading)
     for (index, (given, origin)) in given.iter().enumerate() {
         let (name, hook) = hook::read(given, index + 1, *origin, plain_http, cx);
         let at: Option<At> = given.value("name").map(|value| value.at.clone()).or(given.at.clone());
-        if let (Some(at), false) = (at, names.insert(name.clone())) {
+        let is_new = names.insert(name.clone());
+        if let (Some(at), false) = (at, is_new) {
             let title = format!("two hooks are named `{name}`");
             let _none: Option<()> = cx.refuse(&at, title, "must differ");
         }
-        if let Some(hook) = &hook {
+        if let Some(hook) = hook.as_ref().filter(|_| is_new) {
             let at = given.value("id").map(|value| value.at.clone()).or(given.at.clone());
             if let (Some(at), false) = (at, ids.insert(hook.id().to_owned())) {
                 let title = format!("two hooks have the id `{}`", hook.id());

@@ -291,13 +291,14 @@ impl<H: Clone> Core<H> {
         Behind { events, oldest: [held, unread].into_iter().flatten().min().filter(|_| events > 0) }
     }
 
-    /// Whether every feed has taken all up to this position, or could take no more before that time.
+    /// Whether every feed has taken all up to this position that it could take by that time.
     #[must_use]
     pub fn is_fed_up_to(&self, last: u64, until: Mono) -> bool {
-        self.slots.values().all(|slot| {
+        self.slots.iter().all(|(hook, slot)| {
             let Some(feed) = slot.feed.as_ref().filter(|_| slot.disabled.is_none()) else { return true };
             let moves = || self.notices.values().any(|notice| self.can_move(notice, until));
-            (feed.fed_to >= last && feed.parked_count == 0) || (slot.room() == 0 && !moves())
+            let has_all = feed.fed_to >= last || (slot.room() == 0 && !moves());
+            has_all && self.parked_that_may_go(*hook).is_empty()
         })
     }
 

@@ -69,7 +69,13 @@ impl Value for FsyncWord {
             ("off", _) => Fsync::Off,
             (_, Some(interval)) => match super::value::parse_duration(interval) {
                 Some(interval) if FSYNC_INTERVALS.contains(&interval) => Fsync::Interval(interval),
-                _ => return cx.refuse(&node.at, "this is no interval", "must be from `interval:1ms` to `interval:1m`"),
+                _ => {
+                    return cx.refuse(
+                        &node.at,
+                        "this is no interval",
+                        "must be from `interval:1ms` to `interval:1m`",
+                    );
+                }
             },
             (other, None) => {
                 return super::value::unknown_word(cx, &node.at, other, &["interval:20ms", "always", "off"]);
@@ -79,7 +85,9 @@ impl Value for FsyncWord {
 
     fn show(&self) -> String {
         match self.0 {
-            Fsync::Interval(interval) => quoted(&format!("interval:{}", super::value::show_duration(interval))),
+            Fsync::Interval(interval) => {
+                quoted(&format!("interval:{}", super::value::show_duration(interval)))
+            }
             Fsync::Always => quoted("always"),
             Fsync::Off => quoted("off"),
         }
@@ -97,7 +105,9 @@ impl Value for ApiOrigins {
         let texts: Vec<String> = Vec::read(node, cx)?;
         match Origins::parse(texts.iter().map(String::as_str)) {
             Ok(origins) => Some(Self(origins)),
-            Err(error) => cx.refuse(&node.at, error.to_string(), "must be `scheme://host` or `scheme://host:port`"),
+            Err(error) => {
+                cx.refuse(&node.at, error.to_string(), "must be `scheme://host` or `scheme://host:port`")
+            }
         }
     }
 

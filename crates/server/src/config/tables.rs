@@ -1,7 +1,8 @@
 //! The tables of the configuration. Each doc comment is what the reference, the example and `--help` say.
 
 use super::kinds::{
-    ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, SigningSecret, StartWord, Url, Variable,
+    ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork,
+    SigningSecret, StartWord, Url, Variable,
 };
 use super::table::tables;
 use super::value::words;

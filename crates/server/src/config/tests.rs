@@ -91,7 +91,7 @@ error: unknown table `hubb`
  --> j.toml:6:2
   |
 6 | [hubb]
-  |  ^^^^ tables are [server] [rtmp] [rtmps] [http] [hub] [security] [api] [events] [hooks] [[hook]]
+  |  ^^^^ tables are [server] [rtmp] [rtmps] [http] [hub] [security] [api] [events] [deliveries] [metrics] [hooks] [[hook]]
   |
   = help: did you mean `hub`?",
     );
@@ -591,4 +591,31 @@ fn all_that_is_wrong_with_a_hook_is_told_at_once() {
         assert!(there, "{line}: {wrong}\n{lines:#?}");
     }
     assert_eq!(lines.len(), 14, "{lines:#?}");
+}
+
+#[test]
+fn a_schedule_has_pauses_and_a_hook_begins_where_it_says() {
+    let hook = |line: &str| {
+        format!("[[hook]]\nname = \"a\"\non = [\"publish_start\"]\nurl = \"https://h/\"\n{line}\n")
+    };
+    let read = |line: &str| load(&hook(line)).map(|config| config.hook[0].clone());
+    let usual = read("").unwrap();
+    assert_eq!((usual.id(), usual.keys.schedule.len()), ("a", 9));
+    let own = read("id = \"b\"\nschedule = [\"10ms\", \"7d\"]\nfrom = \"2026-01-31T12:00:00Z\"").unwrap();
+    assert_eq!((own.id(), own.keys.schedule.len()), ("b", 2));
+    let StartWord::At { time, .. } = own.keys.from else { unreachable!("it is a time") };
+    assert_eq!(time.seconds(), 1_769_860_800);
+    assert_ne!(usual.revision(), own.revision());
+    assert_eq!(usual.revision(), read("").unwrap().revision());
+    for wrong in [
+        "schedule = []",
+        "schedule = [\"9ms\"]",
+        "schedule = [\"8d\"]",
+        "from = \"then\"",
+        "from = \"2026-01-31\"",
+        "id = \"a/b\"",
+        "id = \"\"",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
 }

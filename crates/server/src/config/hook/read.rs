@@ -255,5 +255,13 @@ fn webhook(url: String, at: &At, keys: &HookTable, given: &Given, cx: &mut Readi
     let secret = |reference: &SecretRef| reference.secret.clone();
     let headers = keys.headers.0.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
     let secrets = keys.secret.iter().map(|key| secret(&key.0)).collect();
-    Some(Webhook { url: Url(url?), headers, secrets, ca: keys.ca.clone(), identity, plain_http, reach: Reach::Anywhere })
+    Some(Webhook {
+        url: Url(url?),
+        headers,
+        secrets,
+        ca: keys.ca.clone(),
+        identity,
+        plain_http,
+        reach: Reach::Anywhere,
+    })
 }
