@@ -4,6 +4,7 @@ mod bad_input;
 mod capabilities;
 mod console;
 mod decisions;
+mod delivery;
 mod durable;
 mod enhanced;
 mod equality;
