@@ -236,14 +236,10 @@ impl Reading {
     }
 
     fn hook_times(&self, out: &mut Out<'_>) -> Result<(), Error> {
-        let phases: [(&str, fn(&Latency) -> &Histogram); 3] = [
-            ("queue", |latency| &latency.queue),
-            ("connect", |latency| &latency.connect),
-            ("handler", |latency| &latency.handler),
-        ];
         let times = self.hooks.iter().flat_map(|hook| {
-            let total = &hook.record.latency.total;
-            phases.map(move |(phase, of)| ([hook.name(), ("phase", phase)], of(total)))
+            let Latency { queue, connect, handler } = &hook.record.latency.total;
+            let phases = [("queue", queue), ("connect", connect), ("handler", handler)];
+            phases.map(|(phase, histogram)| ([hook.name(), ("phase", phase)], histogram))
         });
         out.histograms("jackfield_hook_call_seconds", "Time of calls, in three parts", times)
     }

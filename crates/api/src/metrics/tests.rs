@@ -77,8 +77,7 @@ fn families(text: &str) -> BTreeMap<String, Family> {
         {
             kind.clone_into(&mut families.get_mut(name).unwrap().kind);
         } else if !line.starts_with('#') {
-            let end = line.find(['{', ' ']).unwrap();
-            let sample = &line[..end];
+            let sample = line.split(['{', ' ']).next().unwrap();
             let (_, family) = families
                 .iter_mut()
                 .rfind(|(name, _)| {

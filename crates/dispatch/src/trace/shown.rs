@@ -3,13 +3,12 @@
 use super::delivery::{Delivery, Entry, Fallback, Fate, QuestionStep, QuestionTrace};
 use super::gather::{Called, Raw};
 use crate::record::Timing;
-use bytes::Bytes;
-use jackfield_events::{Answer, Decision, DenialCause, Event, Kind, Masker, Verdict};
+use jackfield_events::{Answer, Decision, Denial, DenialCause, Event, Kind, Masker, Reason, Verdict};
 use jackfield_hooks::{Concluded, Mode, Next, Origin, Owner, Settled, Why};
 use jackfield_media::{Mono, SessionId, StreamKey, Text, UnixTime};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use std::time::Duration;
 const MAX_TEXT: usize = 1024;
 /// Sessions whose name was replaced, and whose next question is still awaited.
 const MAX_RENAMED: usize = 4096;
+/// Bytes of a part of a name from which on it can be a secret; shorter ones stand in every other word.
+const SECRET: usize = 3;
 /// What stands for a secret.
 const HIDDEN: &str = "***";
 
@@ -31,24 +32,86 @@ pub(super) struct Shower {
 /// follow still carry it in their URLs.
 #[derive(Debug, Default)]
 struct Renamed {
-    known: HashSet<SessionId>,
+    /// The parts of the names that are gone.
+    gone: HashMap<SessionId, Arc<[String]>>,
     order: VecDeque<SessionId>,
 }
 
 impl Renamed {
-    fn remember(&mut self, session: SessionId) {
-        if self.known.insert(session) {
+    fn remember(&mut self, session: SessionId, gone: Arc<[String]>) {
+        if self.gone.insert(session, gone).is_none() {
             self.order.push_back(session);
         }
         while self.order.len() > MAX_RENAMED {
             if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
+                self.gone.remove(&oldest);
             }
         }
     }
 
-    fn has(&self, session: Option<SessionId>) -> bool {
-        session.is_some_and(|session| self.known.contains(&session))
+    fn of(&self, session: Option<SessionId>) -> Option<Arc<[String]>> {
+        session.and_then(|session| self.gone.get(&session).map(Arc::clone))
+    }
+}
+
+/// The parts of the names that the calls of a question saw and that its last name does not have.
+fn gone(calls: &[Called], left: Option<&StreamKey>) -> Option<Arc<[String]>> {
+    let parts = |key: &StreamKey| key.as_str().split('/').map(str::to_owned).collect::<Vec<String>>();
+    let kept = left.map(parts).unwrap_or_default();
+    let seen = calls.iter().filter_map(|call| call.settled.event.scope().stream_key.as_ref());
+    let gone: BTreeSet<String> = seen.flat_map(parts).filter(|part| !kept.contains(part)).collect();
+    (!gone.is_empty()).then(|| gone.into_iter().collect())
+}
+
+/// What hooks and failures say, as it may be kept: secrets masked as in what programs print, and no name that is gone.
+struct Veil<'a> {
+    masker: &'a Masker,
+    gone: Option<Arc<[String]>>,
+}
+
+impl Veil<'_> {
+    fn text(&self, text: &Text) -> Text {
+        if text.is_empty() {
+            return text.clone();
+        }
+        let mut shown = self.masker.mask_text(cut(text));
+        for name in self.gone.iter().flat_map(|gone| gone.iter()).filter(|name| name.len() >= SECRET) {
+            shown = shown.replace(name.as_str(), HIDDEN);
+        }
+        shown.into()
+    }
+
+    fn optional(&self, text: Option<Text>) -> Option<Text> {
+        text.map(|text| self.text(&text))
+    }
+
+    fn reason(&self, reason: Reason) -> Reason {
+        let Reason { code, text, public } = reason;
+        Reason { code: self.optional(code), text: self.optional(text), public: self.optional(public) }
+    }
+
+    fn tags(&self, tags: &BTreeMap<Text, Text>) -> BTreeMap<Text, Text> {
+        tags.iter().map(|(name, value)| (self.text(name), self.text(value))).collect()
+    }
+
+    fn answer(&self, answer: Answer, key: Option<&StreamKey>) -> Answer {
+        Answer {
+            decision: known_name(answer.decision, key),
+            reason: self.reason(answer.reason),
+            tags: self.tags(&answer.tags),
+            unknown_fields: answer.unknown_fields,
+        }
+    }
+
+    fn verdict(&self, verdict: &Verdict) -> Verdict {
+        match verdict.clone() {
+            Verdict::Allow { key, failopen, tags } => {
+                Verdict::Allow { key, failopen, tags: self.tags(&tags) }
+            }
+            Verdict::Deny(Denial { hook, cause, reason }) => {
+                Verdict::Deny(Denial { hook, cause, reason: self.reason(reason) })
+            }
+        }
     }
 }
 
@@ -67,10 +130,12 @@ impl Shower {
     }
 
     fn notice(&self, at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
+        let gone = self.renamed.of(settled.event.scope().session_id);
+        let renamed = gone.is_some();
         let mut delivery = basics(at, settled, timing);
+        delivery.detail = Veil { masker: &self.masker, gone }.text(&settled.detail.as_str().into());
         if settled.event.spec().kind.is_question() || settled.origin == Origin::Memory {
             // What is told has its secrets masked already.
-            let renamed = self.renamed.has(settled.event.scope().session_id);
             delivery.request = Some(match renamed {
                 true => hide_urls(&settled.event).json().clone(),
                 false => settled.event.json().clone(),
@@ -81,13 +146,15 @@ impl Shower {
 
     fn question(&mut self, at: UnixTime, concluded: &Concluded, calls: Vec<Called>) -> QuestionTrace {
         let (event, scope) = (&concluded.event, concluded.event.scope());
-        let resolves = event.spec().kind == Kind::Resolve;
-        let renames =
-            resolves && calls.iter().any(|call| call.settled.event.scope().stream_key != scope.stream_key);
-        if let (true, Some(session)) = (renames, scope.session_id) {
-            self.renamed.remember(session);
+        let gone = match event.spec().kind {
+            Kind::Resolve => gone(&calls, scope.stream_key.as_ref()),
+            _ => None,
+        };
+        if let (Some(gone), Some(session)) = (&gone, scope.session_id) {
+            self.renamed.remember(session, Arc::clone(gone));
         }
-        let renamed = self.renamed.has(scope.session_id);
+        let gone = gone.or_else(|| self.renamed.of(scope.session_id));
+        let veil = Veil { masker: &self.masker, gone };
         let mut calls: BTreeMap<_, _> = calls.into_iter().map(|call| (call.settled.delivery, call)).collect();
         let mut steps = Vec::with_capacity(concluded.chain.len());
         for step in &concluded.chain {
@@ -97,7 +164,7 @@ impl Shower {
                 let before =
                     i64::try_from((concluded.ended - call.settled.ended).as_micros()).unwrap_or(i64::MAX);
                 let at = UnixTime(at.0.saturating_sub(before));
-                Arc::new(self.step(at, concluded, call, renamed))
+                Arc::new(of_call(at, concluded, call, &veil))
             });
             steps.push(QuestionStep { hook: step.hook.clone(), why: step.why, delivery });
         }
@@ -110,36 +177,34 @@ impl Shower {
             session_id: scope.session_id,
             at,
             elapsed: concluded.ended - concluded.asked,
-            verdict: concluded.verdict.clone().map(cut_verdict),
+            verdict: concluded.verdict.as_ref().map(|verdict| veil.verdict(verdict)),
             fallback: fallback(concluded.verdict.as_ref(), &steps),
             steps,
         }
     }
-
-    fn step(&self, at: UnixTime, concluded: &Concluded, call: Called, renamed: bool) -> Delivery {
-        let Called { settled, timing, answer } = call;
-        let key = &concluded.event.scope().stream_key;
-        let mut delivery = basics(at, &settled, timing);
-        delivery.input_sha256 = Some(Sha256::digest(settled.event.json()).into());
-        delivery.request = Some(self.request(&settled.event, &concluded.event, renamed));
-        delivery.key.clone_from(key);
-        delivery.decision = delivery.decision.map(|decision| known_name(decision, key.as_ref()));
-        delivery.answer =
-            answer.map(|answer| Answer { decision: known_name(answer.decision, key.as_ref()), ..answer });
-        delivery
-    }
-
-    /// The envelope as it may be kept: under the name that the question was left with.
-    fn request(&self, seen: &Event, left: &Event, renamed: bool) -> Bytes {
-        match renamed {
-            true if seen.scope().stream_key != left.scope().stream_key => hide_urls(left).json().clone(),
-            true => hide_urls(seen).json().clone(),
-            false => seen.masked(&self.masker).json().clone(),
-        }
-    }
 }
 
-/// All but what only questions have.
+fn of_call(at: UnixTime, concluded: &Concluded, call: Called, veil: &Veil<'_>) -> Delivery {
+    let Called { settled, timing, answer } = call;
+    let (seen, left) = (&settled.event, &concluded.event);
+    let key = &left.scope().stream_key;
+    let mut delivery = basics(at, &settled, timing);
+    delivery.input_sha256 = Some(Sha256::digest(seen.json()).into());
+    // The envelope under the name that the question was left with.
+    let request = match veil.gone {
+        Some(_) if seen.scope().stream_key != *key => hide_urls(left),
+        Some(_) => hide_urls(seen),
+        None => seen.masked(veil.masker),
+    };
+    delivery.request = Some(request.json().clone());
+    delivery.key.clone_from(key);
+    delivery.detail = veil.text(&settled.detail.as_str().into());
+    delivery.decision = delivery.decision.map(|decision| known_name(decision, key.as_ref()));
+    delivery.answer = answer.map(|answer| veil.answer(answer, key.as_ref()));
+    delivery
+}
+
+/// All but what somebody said, and what only questions have.
 fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
     let (stamp, scope) = (settled.event.stamp(), settled.event.scope());
     Delivery {
@@ -172,7 +237,7 @@ fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
         // A transport that was given up on tells no times: all of the call counts as the handler's.
         handler: timing.map_or_else(|| since_sent(settled), |timing| timing.handler),
         at,
-        detail: cut(&settled.detail.as_str().into()),
+        detail: Text::default(),
         pid: timing.and_then(|timing| timing.pid),
         request: None,
         answer: None,
@@ -226,22 +291,7 @@ fn known_name(decision: Decision, key: Option<&StreamKey>) -> Decision {
     }
 }
 
-/// Answers were cut when they were parsed; what a failure says of itself was not.
-fn cut_verdict(mut verdict: Verdict) -> Verdict {
-    if let Verdict::Deny(denial) = &mut verdict
-        && let Some(text) = &mut denial.reason.text
-    {
-        *text = cut(text);
-    }
-    verdict
-}
-
-fn cut(text: &Text) -> Text {
-    match text.len() {
-        0..=MAX_TEXT => text.clone(),
-        _ => {
-            let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-            text.get(..end).unwrap_or_default().into()
-        }
-    }
+fn cut(text: &str) -> &str {
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use jackfield_dispatch::{
     Deliveries, DeliveriesConfig, Delivery, DeliveryCursor, DeliveryEntry, DeliveryFilter, DeliveryPage,
     Dispatch, DispatchConfig, Fallback, Fate, Followed, PageOf, Subject, Why,
 };
-use jackfield_events::{Decision, Event, EventType, Masker, OnError, Scope, Verdict};
+use jackfield_events::{Answer, Decision, Event, EventType, Masker, OnError, Reason, Scope, Verdict};
 use jackfield_hooks::{HookSpec, Mode, Outcome, Retries, Retry, Selector};
 use jackfield_journal::{JournalConfig, Writer};
 use jackfield_media::{ConnId, SessionId, UnixTime};
@@ -135,8 +135,14 @@ async fn what_decided_without_an_answer_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_was_replaced_is_nowhere_in_what_is_kept() {
     let folder = tempfile::tempdir().unwrap();
+    // A careless handler repeats what it was asked.
+    let careless = Answer {
+        reason: Reason { text: Some("was live/secret, token=abc".into()), ..Reason::default() },
+        tags: [("was".into(), "secret".into())].into(),
+        ..Answer::bare(Decision::Replace("between".into()))
+    };
     let (rename, again) = (
-        Played::new(Script::Answer(Decision::Replace("between".into()))),
+        Played::new(Script::Say(Box::new(careless))),
         Played::new(Script::Answer(Decision::Replace("shown".into()))),
     );
     let told = Played::new(Script::Answer(Decision::Pass));

@@ -19,6 +19,8 @@ use ulid::Ulid;
 #[derive(Clone)]
 pub(crate) enum Script {
     Answer(Decision),
+    /// An answer with all that belongs to one.
+    Say(Box<Answer>),
     Fail(Outcome, Retry),
     Panic,
     Never,
@@ -83,6 +85,7 @@ impl Transport for Played {
             let script = self.script.lock().unwrap().clone().unwrap();
             let result = match script {
                 Script::Answer(decision) => Ok(Answer::bare(decision)),
+                Script::Say(answer) => Ok(*answer),
                 Script::Fail(outcome, retry) => Err(Failure { retry, ..Failure::new(outcome, "played") }),
                 Script::Panic => panic!("played"),
                 Script::Never => std::future::pending().await,
