@@ -1,5 +1,7 @@
 //! The server as a whole: whether it is well, what it is, how it is configured; reload and drain.
 
+mod trouble;
+
 use crate::auth::{Caller, Scope};
 use crate::control::{Draining, ReloadError, Reloaded};
 use crate::deps::Api;
@@ -9,9 +11,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use jackfield_hooks::BreakerState;
 use jackfield_runtime::clock;
 use serde::{Deserialize, Serialize};
+use trouble::{HookProblem, OutboxHealth};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -51,6 +53,9 @@ struct HealthAnswer {
     /// The hooks that something is wrong with; only for tokens that may read everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     hooks: Option<Vec<HookProblem>>,
+    /// Whether notices are kept on disk; only for tokens that may read everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<OutboxHealth>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -58,24 +63,6 @@ struct HealthAnswer {
 enum HealthWord {
     Ok,
     Draining,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct HookProblem {
-    /// The hook's name.
-    name: String,
-    /// What is wrong with it.
-    problem: HookTrouble,
-}
-
-/// What can be wrong with a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum HookTrouble {
-    /// It fails too often and is left alone for a while.
-    BreakerOpen,
-    /// It wants no more events.
-    Disabled,
 }
 
 /// Whether the server is well
@@ -99,21 +86,12 @@ async fn health(
         _ => StatusCode::OK,
     };
     let sees_all = caller.is_some_and(|caller| caller.can(Scope::Read, None));
-    let answer = HealthAnswer { status: word, hooks: sees_all.then(|| hook_problems(&api)) };
+    let answer = HealthAnswer {
+        status: word,
+        hooks: if sees_all { Some(trouble::of_hooks(&api).await) } else { None },
+        outbox: sees_all.then(|| trouble::of_outbox(&api)),
+    };
     (code, Json(answer)).into_response()
-}
-
-fn hook_problems(api: &Api) -> Vec<HookProblem> {
-    let status = api.deps.dispatch.status();
-    let trouble = status.iter().filter_map(|hook| {
-        let problem = match hook.breaker {
-            _ if hook.disabled.is_some() => HookTrouble::Disabled,
-            BreakerState::Open { .. } | BreakerState::HalfOpen => HookTrouble::BreakerOpen,
-            BreakerState::Closed => return None,
-        };
-        Some(HookProblem { name: hook.name.to_string(), problem })
-    });
-    trouble.collect()
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -138,6 +138,31 @@ fn a_connection_that_is_kicked_reads_why() -> Result<()> {
 }
 
 #[test]
+fn health_names_what_is_wrong_to_whoever_may_read_everything() -> Result<()> {
+    let hook = |name: &str, handler: &str| {
+        format!("[[hook]]\nname = \"{name}\"\non = [\"publish_start\"]\nretries = 0\n{handler}\n")
+    };
+    let crash = "worker = [\"sh\", \"-c\", \"read -r line; kill -KILL $$\"]\nmax = 1";
+    let config =
+        [hook("well", "run = \"true\""), hook("off", "run = \"true\""), hook("crash", crash)].concat();
+    let server = Server::builder().config(config).start()?;
+    let api = Api::admin(&server)?;
+    let well = api.get("health")?.expect(200)?.body;
+    ensure!(well == json!({ "status": "ok", "hooks": [], "outbox": { "state": "ok", "lost": 0 } }), "{well}");
+    api.post("hooks/off/disable", &json!({}))?.expect(204)?;
+    let wrong = eventually("a worker that crashes again and again", SOON, || {
+        api.post("events/trigger", &json!({ "event": "publish_start" }))?.expect(202)?;
+        let health = api.get("health")?.expect(200)?.body;
+        Ok(health.to_string().contains("crash_loop").then_some(health))
+    })?;
+    let expect =
+        json!([{ "name": "off", "problem": "disabled" }, { "name": "crash", "problem": "crash_loop" }]);
+    ensure!(wrong["hooks"] == expect, "{wrong}");
+    ensure!(api.with_token("").get("health")?.body == json!({ "status": "ok" }), "others see none of it");
+    Ok(())
+}
+
+#[test]
 fn a_reload_by_the_api_says_what_it_did() -> Result<()> {
     let good = "[[hook]]\nname = \"a\"\non = [\"publish_start\"]\nrun = \"true\"\n";
     let server = Server::builder().config(good).start()?;
