@@ -9,7 +9,7 @@ use jackfield_e2e::receiver::refusing_url;
 use jackfield_e2e::rtmp::{Client, configurations, picture};
 use jackfield_e2e::tls::Authority;
 use jackfield_e2e::{
-    Program, Receiver, Reply, Running, SOON, Scratch, Server, clip, eventually, free_port, server,
+    Api, Program, Receiver, Reply, Running, SOON, Scratch, Server, clip, eventually, free_port, server,
 };
 use planted::{HEADER, HOOK_ENV, HOOK_SECRET, KEY, PASSWORD, PIN, Planted, TOKEN};
 use rustix::process::Signal;
@@ -23,6 +23,7 @@ struct Guarded {
     program: Running,
     rtmp: SocketAddr,
     rtmps: SocketAddr,
+    http: SocketAddr,
     receiver: Receiver,
     planted: Planted,
     folder: Scratch,
@@ -48,9 +49,16 @@ impl Guarded {
         folder.script("listen.sh", LISTEN)?;
         let config = config(&receiver, &refusing_url()?);
         folder.file("jackfield.toml", &config)?;
-        let (rtmp, rtmps) = (local(free_port()?), local(free_port()?));
+        let (rtmp, rtmps, http) = (local(free_port()?), local(free_port()?), local(free_port()?));
         let program = Program::new(server()?)
-            .args(["--config", "jackfield.toml", "--listen", &rtmp.to_string(), "--http-listen", "off"])
+            .args([
+                "--config",
+                "jackfield.toml",
+                "--listen",
+                &rtmp.to_string(),
+                "--http-listen",
+                &http.to_string(),
+            ])
             .args(["--rtmps-listen", &rtmps.to_string(), "--data-dir", "data"])
             .args(["--log-level", "trace", "--log-format", log_format, "--hook-stdio-format", "json"])
             .env("HOOK_SECRET", format!("whsec_{HOOK_SECRET}"))
@@ -58,10 +66,10 @@ impl Guarded {
             .env("RUST_BACKTRACE", "1")
             .cwd(folder.path())
             .start()?;
-        program.stderr().wait("two listeners", SOON, |lines| {
-            (lines.iter().filter(|line| line.contains("Listening")).count() == 2).then_some(())
+        program.stderr().wait("three listeners", SOON, |lines| {
+            (lines.iter().filter(|line| line.contains("Listening")).count() == 3).then_some(())
         })?;
-        Ok(Self { program, rtmp, rtmps, receiver, planted, folder })
+        Ok(Self { program, rtmp, rtmps, http, receiver, planted, folder })
     }
 
     /// Waits for a line of the log.
@@ -101,10 +109,55 @@ impl Guarded {
             let seen = self.folder.path().join("seen.done").exists();
             Ok((seen && told.contains("publish_start")).then_some(()))
         })?;
+        self.look_through_the_api()?;
         drop((first, second, player));
         self.receiver.wait("questions with their secrets", SOON, |request| {
             request.json()["data"]["query"].as_str().is_some_and(|query| query.contains(TOKEN))
         })?;
+        Ok(())
+    }
+
+    /// Asks the API for all that it shows, while it is going on.
+    fn look_through_the_api(&self) -> Result<()> {
+        let token = std::fs::read_to_string(self.folder.path().join("data/admin.token"))?;
+        let api = Api::new(self.http, token.trim_end());
+        let mut paths: Vec<String> = [
+            "health",
+            "version",
+            "config",
+            "streams",
+            "streams/show",
+            "connections",
+            "connections/c000004",
+            "hooks",
+            "hooks/auth",
+            "hooks/gone",
+            "events/log?limit=1000",
+            "deliveries?limit=1000",
+            "dead-letters?limit=1000",
+            "openapi.json",
+            "docs",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        for list in ["deliveries", "dead-letters"] {
+            let items = api.get(&format!("{list}?limit=1000"))?.body["items"].clone();
+            let ids = items.as_array().into_iter().flatten().filter_map(|item| item["id"].as_str());
+            paths.extend(ids.map(|id| format!("{list}/{id}")));
+        }
+        paths.extend((1..=5).map(|number| format!("explain/c{number:06}")));
+        for path in paths {
+            let answer = api.get(&path)?;
+            ensure!(
+                answer.status == 200 || answer.status == 404,
+                "{path}: {} {}",
+                answer.status,
+                answer.text
+            );
+            self.planted.look_in(&format!("GET {path}"), &answer.text)?;
+        }
+        let config = api.get("config")?.text;
+        ensure!(config.contains("env:HOOK_SECRET") && config.contains("token=***"), "{config}");
         Ok(())
     }
 
