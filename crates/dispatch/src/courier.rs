@@ -62,10 +62,24 @@ pub(crate) async fn serve(inner: Weak<Inner>, feed: FeedId, called: Arc<Notify>,
                         () = called.notified() => {}
                     }
                 } else {
+                    if read.skipped > 0 {
+                        tracing::warn!(
+                            feed = %name(&feed),
+                            after,
+                            lost = read.skipped,
+                            "Events are not in the log any more that a hook did not get"
+                        );
+                    }
                     rest = Some(Rest { after, read, taken: 0 });
                 }
             }
         }
+    }
+}
+
+fn name(feed: &FeedId) -> &Text {
+    match feed {
+        FeedId::Hook(name) | FeedId::Group(name) => name,
     }
 }
 

@@ -149,6 +149,10 @@ impl CursorFile {
         self.id
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.text.len() as u64
+    }
+
     /// Puts it in the place of the former one. Blocks.
     pub(crate) fn write(&self) -> io::Result<()> {
         let new = self.path.with_extension("json.new");
@@ -194,7 +198,12 @@ fn text(id: &str, saved: &Saved) -> Vec<u8> {
 
 fn read(path: &Path) -> io::Result<(Text, Saved)> {
     let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
-    if fs::metadata(path)?.len() > MOST_BYTES {
+    let file = fs::metadata(path)?;
+    // To open a pipe would be to wait for a writer, and devices have no end.
+    if !file.is_file() {
+        return Err(invalid("it is no file"));
+    }
+    if file.len() > MOST_BYTES {
         return Err(invalid("it is too large"));
     }
     parse(&fs::read(path)?).map_err(|what| invalid(&what))
@@ -220,7 +229,7 @@ fn parse(bytes: &[u8]) -> Result<(Text, Saved), String> {
                 By::Operator => DisabledBy::Operator,
             };
             let revision =
-                u64::from_str_radix(&revision, 16).map_err(|_| "its revision is wrong".to_owned())?;
+                u64::from_str_radix(&revision, 16).map_err(|_digits| "its revision is wrong".to_owned())?;
             Some((by, revision))
         }
     };

@@ -27,7 +27,8 @@ impl FromStr for DeadLetterId {
 
     fn from_str(text: &str) -> Result<Self, BadDeadLetterId> {
         let hex = text.strip_prefix("dead_").filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let number = u64::from_str_radix(hex.ok_or(BadDeadLetterId)?, 16).map_err(|_| BadDeadLetterId)?;
+        let number =
+            u64::from_str_radix(hex.ok_or(BadDeadLetterId)?, 16).map_err(|_digits| BadDeadLetterId)?;
         Ok(Self(number))
     }
 }

@@ -23,6 +23,8 @@ use tokio::sync::Notify;
 
 /// How long cursors may be older on disk than what was done.
 const SAVE_EVERY: Duration = Duration::from_millis(100);
+/// With more bytes of cursors they are written less often: so many in that time.
+const BYTES_AT_ONCE: u64 = 64 * 1024;
 /// How long a disk that takes no cursor is left alone.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
 /// The number of a delivery that is told again and that nobody keeps.
@@ -258,7 +260,11 @@ impl State {
 
     /// A call of a notice has ended: a letter, if it was the last one.
     pub(super) fn bury(&self, now: Mono, settled: &Settled) {
-        let Some(keep) = self.keep.as_ref().filter(|_| settled.owner == Owner::Notice) else { return };
+        let (origin, next) = (settled.origin, settled.next);
+        if settled.owner != Owner::Notice || (origin == Origin::Log && next != Next::Lost) {
+            return;
+        }
+        let Some(keep) = &self.keep else { return };
         let at = clock::unix_now();
         let death = Death {
             hook: &settled.hook,
@@ -269,9 +275,9 @@ impl State {
             detail: &settled.detail,
             first_at: ago(at, settled.first_failed.map_or(Duration::ZERO, |failed| now - failed)),
             at,
-            limit: self.core.spec_of(&settled.hook_id).map_or(0, |spec| spec.dead_letters),
+            limit: self.letters_of(&settled.hook_id),
         };
-        match (settled.origin, settled.next) {
+        match (origin, next) {
             (Origin::Log | Origin::Again(NOBODYS), Next::Lost) => keep.store.add(&death),
             (Origin::Again(id), Next::Over) => keep.store.delivered(id, at),
             (Origin::Again(id), Next::Lost) => keep.store.died_again(id, &death),
@@ -282,7 +288,7 @@ impl State {
 
     /// A notice is not delivered: a letter, if it is not in the log either.
     pub(super) fn bury_dropped(&self, now: Mono, dropped: &Dropped) {
-        let Some(keep) = &self.keep else { return };
+        let Some(keep) = self.keep.as_ref().filter(|_| dropped.origin.is_kept()) else { return };
         let given_up = dropped.cause == DropCause::QueueFull;
         let at = clock::unix_now();
         let death = Death {
@@ -294,7 +300,7 @@ impl State {
             detail: "more of this hook's notices waited for a further try than its queue holds",
             first_at: ago(at, dropped.first_failed.map_or(Duration::ZERO, |failed| now - failed)),
             at,
-            limit: self.core.spec_of(&dropped.hook_id).map_or(0, |spec| spec.dead_letters),
+            limit: self.letters_of(&dropped.hook_id),
         };
         match dropped.origin {
             Origin::Log if given_up => keep.store.add(&death),
@@ -302,6 +308,11 @@ impl State {
             Origin::Again(id) if id != NOBODYS => keep.store.released(id),
             _ => {}
         }
+    }
+
+    /// How many dead letters of this hook are kept.
+    fn letters_of(&self, hook_id: &Text) -> usize {
+        self.core.spec_of(hook_id).map_or(0, |spec| spec.dead_letters)
     }
 
     /// Where every hook stands whose cursor moved. To be called before a hook goes.
@@ -436,11 +447,13 @@ impl Inner {
     }
 
     /// Writes every cursor that moved, and the letters before them.
-    pub(super) async fn save(&self) {
-        let Some((store, files)) = self.state().take_unsaved() else { return };
+    /// Returns how many bytes these were.
+    pub(super) async fn save(&self) -> u64 {
+        let Some((store, files)) = self.state().take_unsaved() else { return 0 };
         if files.is_empty() && store.is_written() {
-            return;
+            return 0;
         }
+        let bytes = files.iter().map(CursorFile::bytes).sum();
         let write = move || write(&store, &files).map_err(|error| (error, files));
         match self.tasks.blocking("hooks-cursors", write).join().await {
             Some(Ok(())) | None => {}
@@ -449,6 +462,7 @@ impl Inner {
                 self.state().take_back(files.into_iter().map(CursorFile::into_id));
             }
         }
+        bytes
     }
 
     /// Whether all of the log was given to the hooks that could take it by then.
@@ -478,14 +492,15 @@ async fn save_again_and_again(
             () = stopping.cancelled() => return,
         }
         let Some(strong) = inner.upgrade() else { return };
-        strong.save().await;
+        let bytes = strong.save().await;
         let failed = strong.state().keep.as_ref().is_some_and(|keep| !keep.unsaved.is_empty());
         drop(strong);
         if failed {
             clock::sleep(AFTER_AN_ERROR).await;
             changed.notify_one();
         } else {
-            clock::sleep(SAVE_EVERY).await;
+            let times = u32::try_from(1 + bytes / BYTES_AT_ONCE).unwrap_or(u32::MAX);
+            clock::sleep(SAVE_EVERY.saturating_mul(times)).await;
         }
     }
 }
@@ -502,7 +517,7 @@ async fn find_place(inner: Weak<Inner>, hook_id: Text, time: UnixTime) {
         }
         state.send_couriers(&inner);
     });
-    inner.save().await;
+    let _bytes = inner.save().await;
 }
 
 /// Tells a hook a dead letter, when there is room. Whether there was; not if the hook is gone or disabled.
