@@ -4,6 +4,8 @@ use crate::{EventSpec, EventType, Masker};
 use bytes::Bytes;
 use jackfield_media::{ConnId, Epoch, KeyError, SessionId, StreamKey, Text, UnixTime};
 use serde_json::{Map, Value};
+use std::fmt;
+use std::io::Write as _;
 use std::sync::OnceLock;
 use ulid::Ulid;
 
@@ -13,10 +15,12 @@ pub use parse::ParseError;
 
 /// Version of `data` (`v` in the envelope).
 const SCHEMA_VERSION: u32 = 1;
+/// Room for a line, so that most are written without moving.
+const USUAL_LINE: usize = 640;
 /// What an event takes in memory beside its fields: itself and the envelope's own part of its line.
-const HELD_BYTES: usize = 768;
+const HELD_BYTES: usize = 512;
 /// What a field takes beside its text: itself, its name in the line and what surrounds it.
-const HELD_BYTES_OF_FIELD: usize = 96;
+const HELD_BYTES_OF_FIELD: usize = 64;
 
 /// What an event is about.
 #[derive(Debug, Clone, Default)]
@@ -209,23 +213,37 @@ impl Event {
     }
 
     fn line(&self, num_dropped: u64, delivery: Option<&DeliveryFields<'_>>) -> Vec<u8> {
-        let mut out = JsonLine::default();
-        out.field("type", self.event_type.name());
-        out.field("timestamp", self.stamp.time.seconds());
-        for (name, value) in self.identity() {
-            out.field(name, value);
+        let (Stamp { id, seq, node, time }, scope) = (&self.stamp, &self.scope);
+        let mut out = JsonLine::new();
+        out.text("type", self.event_type.name());
+        out.number("timestamp", time.seconds());
+        out.plain("id", id);
+        out.plain("seq", seq);
+        out.text("node", node);
+        if let Some(conn) = scope.conn_id {
+            out.plain("conn_id", conn);
         }
-        out.field("v", SCHEMA_VERSION);
+        if let Some(session) = scope.session_id {
+            out.plain("session_id", session);
+        }
+        if let Some(key) = &scope.stream_key {
+            out.text("stream_key", key.as_str());
+        }
+        if let Some(epoch) = scope.epoch {
+            out.number("epoch", epoch);
+        }
+        out.plain("time", rfc3339(*time));
+        out.number("v", SCHEMA_VERSION);
         if self.is_test() {
-            out.field("test", true);
+            out.number("test", true);
         }
         if num_dropped > 0 {
-            out.field("num_dropped", num_dropped);
+            out.number("num_dropped", num_dropped);
         }
         if let Some(delivery) = delivery {
-            out.field("hook", delivery.hook);
-            out.field("attempt", delivery.attempt);
-            out.field("deadline_ms", delivery.deadline_ms);
+            out.text("hook", delivery.hook);
+            out.number("attempt", delivery.attempt);
+            out.number("deadline_ms", delivery.deadline_ms);
         }
         out.object("data", &self.data);
         out.finish()
@@ -318,16 +336,31 @@ fn rfc3339(time: UnixTime) -> String {
         .map_or_else(|_out_of_range| String::from("1970-01-01T00:00:00.000000Z"), |at| format!("{at:.6}"))
 }
 
-/// Writes one object in the order of the calls.
-#[derive(Default)]
+/// Writes one object in the order of the calls. Names are those of the catalogue and need no escapes.
 struct JsonLine {
     out: Vec<u8>,
 }
 
 impl JsonLine {
-    fn field(&mut self, name: &str, value: impl Into<Value>) {
+    fn new() -> Self {
+        Self { out: Vec::with_capacity(USUAL_LINE) }
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
         self.name(name);
-        self.value(&value.into());
+        write_json(&mut self.out, text);
+    }
+
+    /// Text that is plain ASCII without quotes.
+    fn plain(&mut self, name: &str, text: impl fmt::Display) {
+        self.name(name);
+        write!(self.out, "\"{text}\"").expect("invariant: memory takes all");
+    }
+
+    /// A number, or `true` or `false`.
+    fn number(&mut self, name: &str, number: impl fmt::Display) {
+        self.name(name);
+        write!(self.out, "{number}").expect("invariant: memory takes all");
     }
 
     fn object(&mut self, name: &str, fields: &[(&'static str, Value)]) {
@@ -337,28 +370,32 @@ impl JsonLine {
             if index > 0 {
                 self.out.push(b',');
             }
-            self.value(&Value::from(*name));
-            self.out.push(b':');
-            self.value(value);
+            self.quoted(name);
+            write_json(&mut self.out, value);
         }
         self.out.push(b'}');
     }
 
     fn name(&mut self, name: &str) {
         self.out.push(if self.out.is_empty() { b'{' } else { b',' });
-        self.value(&Value::from(name));
-        self.out.push(b':');
+        self.quoted(name);
     }
 
-    fn value(&mut self, value: &Value) {
-        serde_json::to_writer(&mut self.out, value)
-            .expect("invariant: a JSON value without maps of other keys always serialises into memory");
+    fn quoted(&mut self, name: &str) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     fn finish(mut self) -> Vec<u8> {
         self.out.push(b'}');
         self.out
     }
+}
+
+fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value)
+        .expect("invariant: a JSON value without maps of other keys always serialises into memory");
 }
 
 #[cfg(test)]
