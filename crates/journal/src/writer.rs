@@ -339,7 +339,12 @@ fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
         let entry = entry.map_err(JournalError::io(folder))?;
         let Some(first) = entry.file_name().to_str().and_then(segment::parse_name) else { continue };
         let path = entry.path();
-        let bytes = entry.metadata().map_err(JournalError::io(&path))?.len();
+        let file = fs::metadata(&path).map_err(JournalError::io(&path))?;
+        // A folder is no segment, and to open a pipe would be to wait for a writer.
+        if !file.is_file() {
+            continue;
+        }
+        let bytes = file.len();
         segment::check_version(&path)?;
         list.push(Segment { first, below: u64::MAX, path, bytes, first_time: None, marks: None });
     }

@@ -166,7 +166,12 @@ fn name_of(body: &Map<String, Value>) -> &str {
 }
 
 fn read(path: &Path) -> Result<Vec<Map<String, Value>>, Cause> {
-    let file = match std::fs::File::open(path) {
+    // To open a pipe would be to wait for a writer.
+    let open = || match std::fs::metadata(path)?.is_file() {
+        true => std::fs::File::open(path),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+    };
+    let file = match open() {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),

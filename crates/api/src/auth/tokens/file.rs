@@ -110,7 +110,10 @@ impl TokenFile {
             Err(error) => return Err(error),
         };
         let corrupt = |text: String| TokenError::Corrupt { path: self.path.clone(), text };
-        let content: Content = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
+        let content: Content = serde_json::from_str(&text).map_err(|error| {
+            // Its place, not the parser's words: they may be those of a file that is none of ours.
+            corrupt(format!("line {} is not what `jackfield token` writes there", error.line()))
+        })?;
         match content.tokens.iter().find(|entry| Digest::from_hex(&entry.sha256).is_none()) {
             Some(entry) => Err(corrupt(format!("the token `{}` has no SHA-256", entry.id))),
             None => Ok(content.tokens),
