@@ -1,6 +1,10 @@
 //! The built server and real clients.
 
+mod api;
+mod api_events;
+mod api_hooks;
 mod bad_input;
+mod bad_input_durable;
 mod capabilities;
 mod console;
 mod decisions;
@@ -14,6 +18,7 @@ mod faults;
 mod guessing;
 mod limits;
 mod matrix;
+mod metrics;
 mod network;
 mod obs;
 mod other_server;
@@ -23,10 +28,12 @@ mod pairing_reload;
 mod reconnect;
 mod secrets;
 mod spec_table;
+mod ssrf;
 mod time;
 mod tls;
 mod tls_suites;
 mod tools;
+mod trace;
 mod usage;
 mod usage_events;
 mod usage_languages;
