@@ -4,9 +4,7 @@ mod looks;
 mod safety;
 
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{
-    Browser, PublisherKind, Receiver, Reply, SOON, Scratch, Server, ServerBuilder, all_cases, clip,
-};
+use jackfield_e2e::{Browser, PublisherKind, Receiver, Reply, SOON, Server, ServerBuilder, all_cases, clip};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -29,7 +29,8 @@ fn every_view_is_usable_in_light_and_dark_and_at_360_pixels() -> Result<()> {
     let server = server.start()?;
     let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
     ensure!(client.publish("intruder").is_err(), "it was let in");
-    let clip = clip::standard()?;
+    // The long form looks at it for longer than the usual clip lasts.
+    let clip = if all_cases() { clip::lasting(90)? } else { clip::standard()? };
     let _publisher = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/a"))?;
     server.events().wait_for("codec_detected", SOON, |event| event.data("kind") == Some("video"))?;
     let browser = signed_in(&server)?;
