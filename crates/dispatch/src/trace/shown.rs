@@ -176,7 +176,7 @@ impl Shower {
             conn_id: scope.conn_id,
             session_id: scope.session_id,
             at,
-            elapsed: concluded.ended - concluded.asked,
+            elapsed: whole(concluded.ended - concluded.asked),
             verdict: concluded.verdict.as_ref().map(|verdict| veil.verdict(verdict)),
             fallback: fallback(concluded.verdict.as_ref(), &steps),
             steps,
@@ -232,10 +232,10 @@ fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
             Next::Lost => Fate::Lost,
             Next::Kept => Fate::Kept,
         },
-        queued: settled.sent.unwrap_or(settled.ended) - settled.queued,
-        connect: timing.map_or(Duration::ZERO, |timing| timing.connect),
+        queued: whole(settled.sent.unwrap_or(settled.ended) - settled.queued),
+        connect: whole(timing.map_or(Duration::ZERO, |timing| timing.connect)),
         // A transport that was given up on tells no times: all of the call counts as the handler's.
-        handler: timing.map_or_else(|| since_sent(settled), |timing| timing.handler),
+        handler: whole(timing.map_or_else(|| since_sent(settled), |timing| timing.handler)),
         at,
         detail: Text::default(),
         pid: timing.and_then(|timing| timing.pid),
@@ -243,6 +243,11 @@ fn basics(at: UnixTime, settled: &Settled, timing: Option<Timing>) -> Delivery {
         answer: None,
         input_sha256: None,
     }
+}
+
+/// In whole microseconds, as it is stored: a record is the same before and after.
+fn whole(duration: Duration) -> Duration {
+    Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// How long a call took; zero for one that never was sent.
