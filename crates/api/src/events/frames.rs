@@ -7,14 +7,18 @@ use bytes::Bytes;
 use jackfield_dispatch::Delivery;
 use jackfield_events::Event;
 use jackfield_http::Line;
+use jackfield_media::Mono;
 use jackfield_runtime::clock;
 use jackfield_runtime::queue::{Full, Receiver, Sender, bounded};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a client may take no frame.
 pub(super) const STALL: Duration = Duration::from_secs(10);
-/// Frames that wait for a client's connection; an event's frame is shared by all who get it.
-const QUEUED: usize = 32;
+/// Frames that wait for a client's connection, and their bytes; one frame waits even if it is longer.
+const QUEUED: usize = 256;
+const QUEUED_BYTES: u32 = 64 * 1024;
 
 /// The frame of an event.
 pub(super) fn event(event: &Event) -> Bytes {
@@ -58,11 +62,16 @@ pub(super) fn heartbeat(seq: Option<u64>) -> Bytes {
     }
 }
 
+/// A frame on its way, with the room that it takes.
+pub(super) type Queued = (Bytes, OwnedSemaphorePermit);
+
 /// The end of the way that takes frames in.
 #[derive(Debug)]
 pub(super) struct Frames {
-    queue: Sender<Bytes>,
+    queue: Sender<Queued>,
+    room: Arc<Semaphore>,
     line: Line,
+    last_sent: Mono,
 }
 
 /// The client is gone, or was cut off.
@@ -71,23 +80,34 @@ pub(super) struct Gone;
 
 impl Frames {
     /// Both ends.
-    pub(super) fn new(line: Line) -> (Self, Receiver<Bytes>) {
+    pub(super) fn new(line: Line) -> (Self, Receiver<Queued>) {
         let (queue, frames) = bounded("event stream", QUEUED, Full::Block);
-        (Self { queue, line }, frames)
+        let room = Arc::new(Semaphore::new(QUEUED_BYTES as usize));
+        (Self { queue, room, line, last_sent: clock::now() }, frames)
     }
 
     /// Sends a frame as soon as there is room.
     ///
     /// # Errors
     /// [`Gone`].
-    pub(super) async fn send(&self, frame: Bytes) -> Result<(), Gone> {
-        match clock::until(clock::now().after(STALL), self.queue.send(frame)).await {
-            Some(sent) => sent.map_err(|_frame| Gone),
-            None => {
-                self.line.cut();
-                Err(Gone)
-            }
-        }
+    pub(super) async fn send(&mut self, frame: Bytes) -> Result<(), Gone> {
+        let length = u32::try_from(frame.len()).unwrap_or(u32::MAX).min(QUEUED_BYTES);
+        let room = Arc::clone(&self.room);
+        let sending = async {
+            let room = room.acquire_many_owned(length).await.map_err(|_closed| Gone)?;
+            self.queue.send((frame, room)).await.map_err(|_frame| Gone)
+        };
+        let Some(sent) = clock::until(clock::now().after(STALL), sending).await else {
+            self.line.cut();
+            return Err(Gone);
+        };
+        self.last_sent = clock::now();
+        sent
+    }
+
+    /// When the client was sent something last.
+    pub(super) fn last_sent(&self) -> Mono {
+        self.last_sent
     }
 
     /// Returns when the server lets its connections end.
@@ -110,16 +130,40 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_no_frame_for_ten_seconds_is_cut_off() {
         let line = Line::default();
-        let (frames, mut client) = Frames::new(line.clone());
+        let (mut frames, mut client) = Frames::new(line.clone());
         for _ in 0..QUEUED {
             assert_eq!(frames.send(hello()).await, Ok(()));
         }
-        assert!(!line.is_cut());
+        // Who reads again in time stays.
+        let (sent, read) = tokio::join!(frames.send(hello()), async {
+            clock::sleep(STALL / 2).await;
+            client.recv().await
+        });
+        assert!(sent.is_ok() && read.is_some() && !line.is_cut());
         assert_eq!(frames.send(hello()).await, Err(Gone));
         assert!(line.is_cut());
-        // Who reads again in time stays.
-        let (slow, _) = (client.try_recv(), ());
-        assert!(slow.is_some() && frames.send(hello()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_frames_are_bounded_by_their_bytes_and_one_passes_whatever_its_length() {
+        let (mut frames, mut client) = Frames::new(Line::default());
+        let long = Bytes::from(vec![b'x'; QUEUED_BYTES as usize / 2 + 1]);
+        assert!(frames.send(long.clone()).await.is_ok());
+        {
+            let waiting = frames.send(long.clone());
+            tokio::pin!(waiting);
+            assert!(futures_util::poll!(&mut waiting).is_pending());
+            assert_eq!(client.recv().await.map(|(frame, _)| frame.len()), Some(long.len()));
+            assert!(waiting.await.is_ok());
+        }
+        drop(client.recv().await);
+        let longest = Bytes::from(vec![b'x'; 3 * QUEUED_BYTES as usize]);
+        assert!(frames.send(longest).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_gone_is_told_so() {
+        let (mut frames, client) = Frames::new(Line::default());
         drop(client);
         assert_eq!(frames.send(hello()).await, Err(Gone));
     }

@@ -1,8 +1,9 @@
 //! What has just happened, read once for all clients that follow.
 //!
 //! One task waits for the outbox and hands out what is new, at most [`PER_SECOND`] times a second; thousands of clients
-//! then neither wake with each event nor stand at the outbox's lock, where the media's facts come in. Who is slower
-//! than that reads the outbox itself, at its own pace.
+//! then neither wake with each event nor stand at the outbox's lock, where the media's facts come in. The frames of
+//! the newest events are kept for a while, within [`KEPT_BYTES`], so that all who are a little behind share them. Who
+//! is further behind reads the outbox itself, at its own pace.
 
 use super::frames;
 use crate::problem::Problem;
@@ -11,14 +12,18 @@ use jackfield_bus::Outbox;
 use jackfield_events::Event;
 use jackfield_journal::Limit;
 use jackfield_runtime::{Tasks, clock};
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How often news are handed out at most.
 const PER_SECOND: u32 = 50;
-/// Events of one piece of news at most; the rest is read by each client.
+/// Events that are read at once.
 const MOST: usize = 1024;
+/// Bytes of frames that are kept, and pieces of news.
+const KEPT_BYTES: usize = 8 * 1024 * 1024;
+const KEPT_PIECES: usize = 256;
 
 /// Clients at once: each has a task and a connection.
 const MAX_CLIENTS: usize = 20_000;
@@ -38,15 +43,44 @@ impl Default for Pulse {
     }
 }
 
-/// All events after one `seq` up to another.
-#[derive(Debug, Default)]
+/// The newest events that are kept for all.
+#[derive(Debug, Clone, Default)]
 pub(super) struct News {
-    /// The `seq` after which this begins.
-    pub(super) after: u64,
-    /// The `seq` that it reaches.
+    /// The `seq` that they reach.
     pub(super) up_to: u64,
-    /// The events with their frames.
+    pieces: VecDeque<Arc<Piece>>,
+    bytes: usize,
+}
+
+/// All events after one `seq` up to another, with their frames.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    after: u64,
+    pub(super) up_to: u64,
     pub(super) events: Vec<(Arc<Event>, Bytes)>,
+}
+
+impl News {
+    /// The piece that goes on after this `seq`; `None` if it is not kept any more.
+    pub(super) fn after(&self, seq: u64) -> Option<&Arc<Piece>> {
+        self.pieces.iter().find(|piece| piece.up_to > seq).filter(|piece| piece.after <= seq)
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.up_to = piece.up_to;
+        self.bytes += piece.bytes();
+        self.pieces.push_back(Arc::new(piece));
+        while self.bytes > KEPT_BYTES || self.pieces.len() > KEPT_PIECES {
+            let Some(oldest) = self.pieces.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> usize {
+        self.events.iter().map(|(_, frame)| frame.len()).sum()
+    }
 }
 
 impl Pulse {
@@ -62,10 +96,9 @@ impl Pulse {
     /// The news from now on. The task begins with the first client.
     pub(super) fn follow(&self, outbox: &Outbox, tasks: &Tasks) -> watch::Receiver<Arc<News>> {
         let begin = || {
-            let last = outbox.last();
-            let (sender, receiver) =
-                watch::channel(Arc::new(News { after: last, up_to: last, events: Vec::new() }));
-            let beat = beat(outbox.clone(), sender, last);
+            let news = News { up_to: outbox.last(), ..News::default() };
+            let (sender, receiver) = watch::channel(Arc::new(news.clone()));
+            let beat = beat(outbox.clone(), sender, news);
             let stopping = tasks.stopping();
             drop(tasks.spawn("event news", async move { stopping.run_until_cancelled(beat).await }));
             receiver
@@ -74,25 +107,61 @@ impl Pulse {
     }
 }
 
-async fn beat(outbox: Outbox, sender: watch::Sender<Arc<News>>, mut after: u64) {
+async fn beat(outbox: Outbox, sender: watch::Sender<Arc<News>>, mut news: News) {
     loop {
-        outbox.more_than(after).await;
-        let limit = Limit { records: MOST, ..Limit::default() };
-        let read = outbox.read(after, limit).await;
-        let framed = |event: Arc<Event>| {
-            // Without a client there is nobody to make frames for; the task itself holds one receiver.
-            let frame = frames::event(&event);
-            (event, frame)
-        };
-        let events = if sender.receiver_count() > 1 {
-            read.events.into_iter().map(framed).collect()
+        outbox.more_than(news.up_to).await;
+        let read = outbox.read(news.up_to, Limit { records: MOST, ..Limit::default() }).await;
+        // The pulse itself holds one receiver. With nobody else there is nobody to make frames for.
+        if sender.receiver_count() > 1 {
+            let framed = |event: Arc<Event>| (Arc::clone(&event), frames::event(&event));
+            let events = read.events.into_iter().map(framed).collect();
+            news.push(Piece { after: news.up_to, up_to: read.up_to, events });
         } else {
-            Vec::new()
-        };
-        // What nobody was there for is not told as if nothing had happened.
-        let begins = if events.is_empty() { read.up_to } else { after };
-        after = read.up_to;
-        sender.send_replace(Arc::new(News { after: begins, up_to: after, events }));
+            news = News { up_to: read.up_to, ..News::default() };
+        }
+        sender.send_replace(Arc::new(news.clone()));
         clock::sleep(Duration::from_secs(1) / PER_SECOND).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(after: u64, up_to: u64, bytes: usize) -> Piece {
+        let spec = jackfield_events::EventType::StreamCreate.spec();
+        let stamp = jackfield_events::Stamp {
+            id: ulid::Ulid(1),
+            seq: up_to,
+            node: "n".into(),
+            time: jackfield_media::UnixTime(0),
+        };
+        let event = Arc::new(spec.fixture(stamp, jackfield_events::FixtureWish::default()).unwrap());
+        Piece { after, up_to, events: vec![(event, Bytes::from(vec![b'x'; bytes]))] }
+    }
+
+    #[test]
+    fn who_is_a_little_behind_goes_on_with_what_all_share() {
+        let mut news = News::default();
+        for after in 0..3 {
+            news.push(piece(after * 10, after * 10 + 10, 100));
+        }
+        let begins = |seq| news.after(seq).map(|piece| piece.up_to);
+        assert_eq!([begins(0), begins(9), begins(10), begins(29)], [Some(10), Some(10), Some(20), Some(30)]);
+        assert_eq!((begins(30), news.up_to), (None, 30));
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound_in_bytes_and_in_pieces() {
+        let mut news = News::default();
+        for after in 0..20 {
+            news.push(piece(after, after + 1, 1024 * 1024));
+        }
+        assert!(news.bytes <= KEPT_BYTES && news.after(0).is_none() && news.after(19).is_some());
+        let mut news = News::default();
+        for after in 0..1000 {
+            news.push(piece(after, after + 1, 1));
+        }
+        assert_eq!((news.pieces.len(), news.bytes), (KEPT_PIECES, KEPT_PIECES));
     }
 }

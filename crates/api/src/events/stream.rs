@@ -1,7 +1,7 @@
 //! What happens, as it happens: server-sent events, resumed from the outbox.
 
 use super::filter::{ConnName, EventFilter, EventTypes, SessionName, Since, Streams, seq};
-use super::frames::{self, Frames, Gone};
+use super::frames::{self, Frames, Gone, Queued};
 use super::log::kept;
 use super::pulse::News;
 use crate::auth::{Caller, Scope};
@@ -19,6 +19,7 @@ use jackfield_dispatch::{Followed, Follower};
 use jackfield_http::Line;
 use jackfield_journal::Limit;
 use jackfield_runtime::clock;
+use jackfield_runtime::queue::Receiver;
 use serde::{Deserialize, Deserializer, de};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,8 +29,8 @@ use utoipa::IntoParams;
 
 /// How long a client hears nothing before it hears that we are there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// What is read for one client at once.
-const PIECE: Limit = Limit { records: 256, bytes: 256 * 1024 };
+/// What is read for one client at once: it holds that much while it is stuck.
+const PIECE: Limit = Limit { records: 256, bytes: 32 * 1024 };
 
 /// Which events.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -148,9 +149,10 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     seq(id).map(Some).ok_or_else(bad)
 }
 
-fn response(frames: jackfield_runtime::queue::Receiver<bytes::Bytes>) -> Response {
-    let next = |mut frames: jackfield_runtime::queue::Receiver<bytes::Bytes>| async move {
-        let frame = frames.recv().await?;
+fn response(frames: Receiver<Queued>) -> Response {
+    let next = |mut frames: Receiver<Queued>| async move {
+        // Its room is free once the connection has taken it.
+        let (frame, _room) = frames.recv().await?;
         Some((Ok::<_, Infallible>(frame), frames))
     };
     let mut response = Body::from_stream(stream::unfold(frames, next)).into_response();
@@ -194,10 +196,10 @@ impl Feed {
 
     async fn feed(&mut self) -> Result<Infallible, Gone> {
         self.frames.send(frames::hello()).await?;
-        self.catch_up().await?;
         loop {
+            self.go_on().await?;
             match self.turn().await? {
-                Turn::News => self.news().await?,
+                Turn::News => {}
                 Turn::Delivery(Some(Followed::Delivery(delivery))) => {
                     if self.filter.shows_delivery(&delivery) {
                         self.frames.send(frames::delivery(&delivery)).await?;
@@ -233,44 +235,43 @@ impl Feed {
         tokio::select! {
             news = news => news.map(|()| Turn::News),
             delivery = delivery => Ok(Turn::Delivery(delivery)),
-            () = clock::sleep(HEARTBEAT) => Ok(Turn::Quiet),
+            () = clock::sleep_until(frames.last_sent().after(HEARTBEAT)) => Ok(Turn::Quiet),
             () = frames.ending() => Err(Gone),
         }
     }
 
-    /// Takes what the task of all clients has read, as far as it goes on from where this one is.
-    async fn news(&mut self) -> Result<(), Gone> {
-        let Some(source) = &mut self.source else { return Ok(()) };
-        let news = Arc::clone(&source.news.borrow_and_update());
-        if news.after > source.after {
-            return self.catch_up().await;
-        }
-        for (event, frame) in &news.events {
-            if event.stamp().seq > source.after && self.filter.shows(event) {
-                self.frames.send(frame.clone()).await?;
-            }
-        }
-        source.after = source.after.max(news.up_to);
-        Ok(())
-    }
-
-    /// Reads the outbox from where the client is to its end.
-    async fn catch_up(&mut self) -> Result<(), Gone> {
+    /// Sends what has happened since the place that the client has reached.
+    async fn go_on(&mut self) -> Result<(), Gone> {
         let Some(source) = &mut self.source else { return Ok(()) };
         loop {
-            let read = source.outbox.read(source.after, PIECE).await;
-            if read.events.is_empty() && read.up_to <= source.after {
+            let news = Arc::clone(&source.news.borrow_and_update());
+            if news.up_to <= source.after {
                 return Ok(());
             }
-            // From the beginning, whatever is there is all that was asked for.
-            if read.skipped > 0 && source.after > 0 {
-                let gap = frames::gap(source.after.saturating_add(1), read.up_to);
-                self.frames.send(gap).await?;
+            let Some(piece) = news.after(source.after).cloned() else {
+                let read = source.outbox.read(source.after, PIECE).await;
+                if read.events.is_empty() && read.up_to <= source.after {
+                    // The disk fails. What comes next tries again.
+                    return Ok(());
+                }
+                // From the beginning, whatever is there is all that was asked for.
+                if read.skipped > 0 && source.after > 0 {
+                    self.frames.send(frames::gap(source.after.saturating_add(1), read.up_to)).await?;
+                }
+                for event in read.events.iter().filter(|event| self.filter.shows(event)) {
+                    self.frames.send(frames::event(event)).await?;
+                }
+                source.after = read.up_to;
+                continue;
+            };
+            // A client that is slow must not hold what others have long read.
+            drop(news);
+            for (event, frame) in &piece.events {
+                if event.stamp().seq > source.after && self.filter.shows(event) {
+                    self.frames.send(frame.clone()).await?;
+                }
             }
-            for event in read.events.iter().filter(|event| self.filter.shows(event)) {
-                self.frames.send(frames::event(event)).await?;
-            }
-            source.after = read.up_to;
+            source.after = piece.up_to;
         }
     }
 }

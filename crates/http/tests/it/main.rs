@@ -4,10 +4,12 @@
 
 mod tls;
 
-use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::routing::{MethodRouter, get};
-use jackfield_http::{HttpConfig, HttpServer};
+use axum::{Extension, Router};
+use jackfield_http::{HttpConfig, HttpServer, Line};
 use jackfield_runtime::{Tasks, clock};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -127,4 +129,38 @@ async fn a_stop_lets_the_answer_under_way_end_and_accepts_no_more() {
     });
     assert_eq!(left, 0);
     assert!(answer.ends_with("done"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_is_cut_off_whose_answer_asks_for_it_and_one_without_end_hears_of_the_stop() {
+    let endless = |name: &'static str, line: Line| {
+        let told = Arc::new(Notify::new());
+        let notify = Arc::clone(&told);
+        drop(Tasks::new().spawn(name, async move {
+            if name == "cut" {
+                line.cut();
+            } else {
+                line.ending().await;
+                notify.notify_one();
+            }
+        }));
+        // Nothing comes of it until the server stops.
+        let body = futures_util::stream::unfold(told, |told| async move {
+            told.notified().await;
+            None::<(Result<Bytes, Infallible>, Arc<Notify>)>
+        });
+        Body::from_stream(body)
+    };
+    let routes = Router::new()
+        .route("/cut", get(move |Extension(line): Extension<Line>| async move { endless("cut", line) }))
+        .route("/end", get(move |Extension(line): Extension<Line>| async move { endless("end", line) }));
+    let server = HttpServer::start(config(), routes, &Tasks::new()).unwrap();
+    let answer = ask(&server, "GET /cut HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(!answer.ends_with("0\r\n\r\n"), "it has no end: {answer}");
+    let mut client = connect(&server).await;
+    client.write_all(b"GET /end HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut head = [0; 15];
+    client.read_exact(&mut head).await.unwrap();
+    assert_eq!(server.stop(clock::now().after(Duration::from_secs(10))).await, 0);
+    assert!(rest(&mut client).await.ends_with("0\r\n\r\n"));
 }
