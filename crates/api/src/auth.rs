@@ -50,13 +50,7 @@ pub(crate) struct Auth {
 
 impl Auth {
     pub(crate) fn new(tokens: TokenStore, tasks: Tasks) -> Self {
-        Self {
-            tokens,
-            tasks,
-            logins: Mutex::default(),
-            failures: Mutex::default(),
-            failed: Arc::default(),
-        }
+        Self { tokens, tasks, logins: Mutex::default(), failures: Mutex::default(), failed: Arc::default() }
     }
 
     /// Who sends this request; `None` if it does not say.

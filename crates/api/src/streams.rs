@@ -217,8 +217,7 @@ async fn end_publisher(
 ) -> Result<StatusCode, Problem> {
     caller.may(Scope::Operate, Some(&key))?;
     let text = query.text()?;
-    let stream =
-        api.deps.hub.stream(&key).filter(|stream| is_live(stream)).ok_or_else(|| no_publisher(&key))?;
+    let stream = api.deps.hub.stream(&key).filter(is_live).ok_or_else(|| no_publisher(&key))?;
     tracing::info!(token = caller.name(), stream = %key, "The API ends a publisher");
     // The connection is told first: it is the one that can tell its client why.
     if let Some(id) = stream.publisher.conn_id {

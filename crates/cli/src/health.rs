@@ -22,7 +22,7 @@ pub(crate) struct Health {
 /// Asks once. A server that is about to stop is a failure.
 pub(crate) async fn run(options: Health) -> anyhow::Result<()> {
     let api = Api::new(options.remote)?;
-    let answer = clock::until(clock::now().after(WITHIN), api.get(&["health"], &[])).await;
+    let answer = Box::pin(clock::until(clock::now().after(WITHIN), api.get(&["health"], &[]))).await;
     let answer = answer.ok_or_else(|| api.silent())??;
     let text = if options.json { format!("{answer}\n") } else { told(Paint::of_stdout(), &answer) };
     print(&text).map(drop)

@@ -93,7 +93,6 @@ impl Running {
     }
 
     /// Reads the counters, also once the service has stopped.
-    #[must_use]
     pub fn counting(&self) -> impl Fn() -> CountersSnapshot + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.counters.snapshot()
