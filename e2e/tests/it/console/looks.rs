@@ -37,7 +37,7 @@ fn every_view_is_usable_in_light_and_dark_and_at_360_pixels() -> Result<()> {
     // The short form takes each kind of view once, and each theme and width.
     let looks = [("light", 1280, 900), ("dark", 360, 740), ("dark", 1280, 900), ("light", 360, 740)];
     let (looks, step) = if all_cases() { (&looks[..], 1) } else { (&looks[..2], 3) };
-    for (theme, width, height) in looks.iter().copied() {
+    for &(theme, width, height) in looks {
         browser.tell(&json!({"do": "theme", "theme": theme}))?;
         browser.tell(&json!({"do": "resize", "width": width, "height": height}))?;
         for view in VIEWS.iter().step_by(step) {
