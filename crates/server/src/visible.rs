@@ -30,7 +30,11 @@ pub(crate) fn deliveries(
 }
 
 /// The listener that serves metrics to everybody, if there is one.
-pub(crate) fn serve_metrics(config: &Config, metrics: Metrics, tasks: &Tasks) -> Result<HttpServer, BindError> {
+pub(crate) fn serve_metrics(
+    config: &Config,
+    metrics: Metrics,
+    tasks: &Tasks,
+) -> Result<HttpServer, BindError> {
     let http = HttpConfig {
         name: "metrics",
         listen: config.metrics.listen.clone(),
