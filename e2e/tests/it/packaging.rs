@@ -34,6 +34,8 @@ fn package(version: &str, folder: &Path) -> Result<Option<PathBuf>> {
     };
     let packed = Program::new(project()?.join("scripts/package"))
         .args(["--quick", "--version", version, "--binary"])
+        // Else the time of the last commit, which may come meanwhile.
+        .env("SOURCE_DATE_EPOCH", "1800000000")
         .args([server()?.into_os_string(), "--out".into(), folder.into(), "deb".into()])
         .run(PACKING)?;
     ensure!(packed.code == Some(0), "{}", packed.stderr);

@@ -76,6 +76,9 @@ fn maintainer_scripts_are_valid_for_a_plain_shell() -> Result<()> {
 /// What must not be in packages, and what makes two builds differ, are the same things: times, paths, order.
 #[test]
 fn the_same_source_makes_the_same_package() -> Result<()> {
+    if !all_cases() {
+        return Ok(());
+    }
     let (one, two) = (Scratch::new()?, Scratch::new()?);
     let Some(first) = package("0.0.1", one.path())? else { return Ok(()) };
     let Some(second) = package("0.0.1", two.path())? else { return Ok(()) };
