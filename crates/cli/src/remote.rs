@@ -170,10 +170,15 @@ impl Api {
             headers.insert("last-event-id", after);
         }
         let response = self.answer(request, ANSWER).await?;
-        if response.status().is_success() {
-            return Ok(response);
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
         }
-        Err(self.refused(response).await)
+        let kind = response.header(CONTENT_TYPE).unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            Ok(response)
+        } else {
+            Err(self.no_api("its answer is no stream of events").into())
+        }
     }
 
     async fn call(

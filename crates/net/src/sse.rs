@@ -34,7 +34,9 @@ pub struct Reader {
     /// The last byte was a carriage return: a line feed right behind it belongs to it.
     after_return: bool,
     begun: bool,
+    /// The `id` so far; it counts when the event that it stands in is whole.
     id: Option<String>,
+    last: Option<String>,
     event: String,
     data: String,
     has_data: bool,
@@ -68,10 +70,10 @@ impl Reader {
         Ok(())
     }
 
-    /// The last `id` that was told, with an event or without.
+    /// Where the stream goes on: the last `id` of what was whole, with an event or without.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.last.as_deref()
     }
 
     fn line(&mut self, line: &[u8]) -> Option<Message> {
@@ -105,6 +107,7 @@ impl Reader {
     fn finish(&mut self) -> Option<Message> {
         let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
         let has_data = std::mem::take(&mut self.has_data);
+        self.last.clone_from(&self.id);
         let event = if event.is_empty() { "message".to_owned() } else { event };
         has_data.then(|| Message { id: self.id.clone(), event, data })
     }
@@ -146,6 +149,22 @@ mod tests {
     fn an_event_without_data_is_none_but_its_id_counts() {
         assert_eq!(read(&["id: 3\n\n", "event: x\n\n", "data: y\n\n"]), [message("3", "message", "y")]);
         assert_eq!(read(&["retry: 5\nnonsense\n\n"]), []);
+    }
+
+    #[test]
+    fn the_id_of_an_event_that_is_not_whole_does_not_count() {
+        let (mut reader, mut messages) = (Reader::default(), Vec::new());
+        for (text, last) in [
+            ("id: 1\ndata: x\n\n", Some("1")),
+            ("id: 2\ndata: y\n", Some("1")),
+            ("\n", Some("2")),
+            (":\nid: 7\n\n", Some("7")),
+            ("id: 8\n", Some("7")),
+        ] {
+            reader.feed(text.as_bytes(), &mut messages).unwrap();
+            assert_eq!(reader.last_id(), last, "{text:?}");
+        }
+        assert_eq!(messages.len(), 2);
     }
 
     #[test]

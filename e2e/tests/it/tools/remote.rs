@@ -4,7 +4,7 @@ use super::{run, to};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
 use jackfield_e2e::{Finished, Program, Receiver, Reply, SOON, Scratch, Server, free_port};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const WORKER: &str = "#!/usr/bin/env python3
 import json, sys
@@ -284,6 +284,7 @@ fn what_follows_a_server_goes_on_over_its_restart() -> Result<()> {
     for program in [&mut tail, &mut listen] {
         ensure!(program.wait(SOON)?.success(), "{:?}", program.stderr().all());
     }
+    tail.stdout().wait_closed("what the tail prints", SOON)?;
     let keys: Vec<Value> = tail.stdout().read(|lines| {
         lines
             .iter()
@@ -313,5 +314,73 @@ fn what_follows_a_server_goes_on_over_its_restart() -> Result<()> {
     ensure!(request.header("webhook-signature").is_some_and(|text| text.starts_with("v1,")), "{request:?}");
     ensure!(ids(&receiver, "publish_start").len() == 3, "one was posted again");
     server.stop()?;
+    Ok(())
+}
+
+/// An answer of a server of events, which ends there.
+fn stream_of(text: &str) -> Reply {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+    Reply::Raw([head, text].concat().into_bytes())
+}
+
+#[test]
+fn a_stream_that_breaks_off_goes_on_behind_the_last_place_that_was_told() -> Result<()> {
+    let event = |seq: u32| {
+        format!("id: {seq}\nevent: publish_start\ndata: {{\"type\":\"publish_start\",\"seq\":\"{seq}\"}}\n\n")
+    };
+    let server = Receiver::start(move |request| match request.header("last-event-id") {
+        // A sign of life tells a place too; what comes behind it is cut in the middle.
+        None => {
+            stream_of(&format!(": hello\n\n{}:\nid: 41\n\nid: 42\nevent: publish_start\ndata: {{", event(40)))
+        }
+        // What is no event of JSON is left out, what is no stream at all is tried again.
+        Some("41") => stream_of(&format!("event: x\ndata: no JSON\n\n{}", event(42))),
+        Some("42") => stream_of(&format!(
+            "event: gap\ndata: {{\"from\":\"43\",\"to\":\"\\u001b[2J\"}}\n\n{}",
+            event(50)
+        )),
+        Some(_) => Reply::status(500),
+    })?;
+    let folder = Scratch::new()?;
+    let ran = run(folder.path(), &["tail", "--json", "-n", "3", "--api", &server.url("/"), "--token", "x"])?;
+    ensure!(ran.code == Some(0), "{ran:?}");
+    let seqs: Vec<Value> = ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    ensure!(
+        seqs.iter().map(|event| event["seq"].as_str()).eq([Some("40"), Some("42"), Some("50")]),
+        "{ran:?}"
+    );
+    ensure!(ran.stderr.contains("the events from 43 to \\u{1b}[2J are not in the server's log"), "{ran:?}");
+    ensure!(ran.stderr.matches("the connection was lost").count() == 2, "{ran:?}");
+    let asked = server.requests().all();
+    ensure!(asked.iter().all(|request| request.header("authorization") == Some("Bearer x")), "{asked:?}");
+    ensure!(asked[0].path.contains("since=") && !asked[1].path.contains("since="), "{asked:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_api_is_told_apart_from_one_that_refuses() -> Result<()> {
+    let folder = Scratch::new()?;
+    for (reply, code, said) in [
+        (Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>".to_vec()), 3, "is not the API"),
+        (Reply::status(404), 3, "is not the API"),
+        (Reply::redirect(301, "https://elsewhere.example/"), 3, "it says 301"),
+        (Reply::Raw(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), 3, "cannot reach the server"),
+        (Reply::Close, 3, "cannot reach the server"),
+        (
+            Reply::json(429, &json!({"detail": "Too many.\u{1b}[2J"})),
+            1,
+            "Too many.\\u{1b}[2J\n  Wait a minute",
+        ),
+        (
+            Reply::json(500, &json!({"title": "Internal", "detail": "Broken."})),
+            1,
+            "Broken.\n  The server's log",
+        ),
+        (Reply::json(200, &json!({"things": []})), 3, "its answer is no list"),
+    ] {
+        let server = Receiver::start(move |_| reply.clone())?;
+        let ran = run(folder.path(), &["dlq", "list", "--api", &server.url("/")])?;
+        ensure!(ran.code == Some(code) && ran.stderr.contains(said), "{code} {said}: {ran:?}");
+    }
     Ok(())
 }

@@ -5,7 +5,7 @@ use jackfield_e2e::{Finished, Program, Scratch, Server};
 use std::path::Path;
 use std::time::Duration;
 
-/// The encoder sends for two seconds, and a machine may be busy.
+/// The encoder sends in real time, and a machine may be busy.
 const LONG: Duration = Duration::from_secs(60);
 const SERVER: &str = "jackfield --config jackfield.toml";
 
