@@ -19,7 +19,7 @@ const TIMES: usize = 6;
 fn config(url: &str, more: &str) -> String {
     format!(
         "[[hook]]\nname = \"told\"\nurl = \"{url}\"\non = [\"publish_start\", \"publish_stop\"]\n\
-         schedule = [\"20ms\", \"50ms\", \"100ms\"]\nretries = 1000\n{more}\n"
+         schedule = [\"100ms\", \"400ms\", \"1s\"]\nretries = 1000\n{more}\n"
     )
 }
 
@@ -176,7 +176,7 @@ fn what_a_stop_left_is_told_after_the_next_start_and_what_was_taken_is_not() -> 
     })?;
     // A long pause, and no time to drain: nothing is waited for.
     let config = format!("[server]\ndrain_timeout = \"0s\"\n{}", config(&receiver.url("/hook"), ""))
-        .replace("\"20ms\"", "\"1h\"");
+        .replace("\"100ms\"", "\"1h\"");
     let server = start(folder.path(), &config)?;
     there.store(false, Ordering::SeqCst);
     let mut client = Client::connect(server.rtmp(), "live")?;
@@ -279,7 +279,7 @@ fn others_go_on(status: u16) -> Result<()> {
         Some("live/k0") => Reply::status(status),
         _ => Reply::status(204),
     })?;
-    let config = config(&receiver.url("/hook"), "queue = 4").replace("\"20ms\"", "\"10m\"");
+    let config = config(&receiver.url("/hook"), "queue = 4").replace("\"100ms\"", "\"10m\"");
     let server = start(folder.path(), &config)?;
     publish(&server)?;
     let others = receiver.requests().wait("all of the other keys", SOON, |requests| {

@@ -14,8 +14,8 @@ fn catalogue() -> Result<Vec<Value>> {
     Ok(serde_json::from_str(&done.stdout)?)
 }
 
-/// Notices of a show that goes wrong: `guessing` and `limits` check them.
-const OF_OTHERS: [&str; 2] = ["auth_failed", "connection_refused"];
+/// Notices of a show that goes wrong: `guessing`, `limits`, `durable` and `delivery` check them.
+const OF_OTHERS: [&str; 4] = ["auth_failed", "connection_refused", "events_lost", "hook_disabled"];
 
 /// Fields that may be missing: where the client did not say what they tell, or nothing went wrong.
 const OPTIONAL: [&str; 14] = [

@@ -14,6 +14,9 @@ use std::sync::mpsc::channel;
 const QUEUE_KIB: u64 = 24 * 1024;
 
 /// Floods the server with events while a player plays.
+/// What the log of events holds in memory is no leak either: as little of it as can be.
+const LITTLE_MEMORY: &str = "[events]\nmemory = \"1MiB\"\n";
+
 fn media_is_unaffected(server: &Server) -> Result<()> {
     let clip = clip::standard()?;
     let _publisher = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/show"))?;
@@ -36,7 +39,7 @@ fn media_is_unaffected(server: &Server) -> Result<()> {
 
 #[test]
 fn a_closed_standard_output_is_told_once_and_stops_nothing() -> Result<()> {
-    let server = Server::builder().stdout(Stdout::Closed).log_level("info").start()?;
+    let server = Server::builder().config(LITTLE_MEMORY).stdout(Stdout::Closed).log_level("info").start()?;
     media_is_unaffected(&server)?;
     let told = "Cannot write events to a standard stream, they are counted and left out";
     server.wait_log("warning", SOON, |line| line.message() == told)?;
@@ -49,7 +52,7 @@ fn a_closed_standard_output_is_told_once_and_stops_nothing() -> Result<()> {
 #[test]
 fn a_standard_output_that_nobody_reads_stops_nothing() -> Result<()> {
     let server = Server::builder()
-        .config("[server]\ndrain_timeout = \"1s\"\n")
+        .config(format!("[server]\ndrain_timeout = \"1s\"\n{LITTLE_MEMORY}"))
         .stdout(Stdout::Unread)
         .log_level("info")
         .start()?;
@@ -75,7 +78,8 @@ fn events_that_a_late_reader_has_missed_are_counted_to_the_last() -> Result<()> 
             into.close();
         }
     });
-    let server = Server::builder().stdout(Stdout::Bytes(reader)).log_level("info").start()?;
+    let server =
+        Server::builder().config(LITTLE_MEMORY).stdout(Stdout::Bytes(reader)).log_level("info").start()?;
     media_is_unaffected(&server)?;
     drop(read);
     // It comes behind the last of the flood, which may still wait in the kernel when that has ended.
