@@ -2,7 +2,8 @@
 
 use super::{guarded, sign_in, signed_in, token, wanted};
 use anyhow::{Result, ensure};
-use jackfield_e2e::{Browser, Program, SOON, Server};
+use jackfield_e2e::tls::Authority;
+use jackfield_e2e::{Browser, Program, SOON, Scratch, Server};
 use serde_json::{Value, json};
 
 #[test]
@@ -32,6 +33,8 @@ fn a_wrong_token_is_told_and_a_session_ends_where_it_is_ended() -> Result<()> {
     let stored = browser.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")?;
     ensure!(!stored.to_string().contains(&token(&server)?), "{stored}");
 
+    let status = browser.evaluate("fetch('api/v1/docs').then((answer) => answer.status)")?;
+    ensure!(status == 200, "the page of the API: {status}");
     // The cookie alone changes nothing.
     let status =
         browser.evaluate("fetch('api/v1/reload', {method: 'POST'}).then((answer) => answer.status)")?;
@@ -154,6 +157,36 @@ fn what_strangers_write_is_text_in_every_view() -> Result<()> {
     browser.see("<img src=x onerror=")?;
     ensure!(browser.evaluate("globalThis.hit ?? null")? == Value::Null, "markup has run");
     browser.check(&["400", "404", "422"])?;
+    server.stop().map(drop)
+}
+
+#[test]
+fn over_tls_the_cookie_is_for_tls_alone_and_events_are_followed_by_http2() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let (authority, folder) = (Authority::new()?, Scratch::new()?);
+    let identity = authority.identity(&["localhost", "127.0.0.1"])?;
+    let certificate = folder.file("cert.pem", &identity.certificate_pem())?;
+    let key = folder.file("key.pem", &identity.key_pem())?;
+    let config = format!("[http]\ntls_listen = [\"0.0.0.0:0\"]\ncert = [{certificate:?}]\nkey = [{key:?}]\n");
+    let server = Server::builder().config(config).start()?;
+    let browser = Browser::start()?;
+    browser.open(&format!("https://127.0.0.1:{}/", server.address("https")?.port()))?;
+    sign_in(&browser, &server)?;
+    let shown = browser.evaluate("getComputedStyle(document.getElementById('exposure')).display")?;
+    ensure!(shown == "none", "it warns: {shown}");
+    let cookies = browser.tell(&json!({"do": "cookies"}))?;
+    ensure!(cookies[0]["secure"] == true, "{cookies}");
+    browser.go("#/events")?;
+    browser.see("following")?;
+    let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
+    client.publish("a")?;
+    browser.see("publish_start")?;
+    let versions =
+        "[...new Set(performance.getEntriesByType('resource').map((entry) => entry.nextHopProtocol))].join()";
+    ensure!(browser.evaluate(versions)? == "h2", "{}", browser.evaluate(versions)?);
+    browser.check(&[])?;
     server.stop().map(drop)
 }
 
