@@ -33,9 +33,12 @@ use logins::Logins;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokens::{Known, TokenStore};
+use tokio::sync::Semaphore;
 
 /// The cookie of a browser's session.
 pub(crate) const COOKIE: &str = "jackfield_session";
+/// Tokens that are looked for at once, each on a thread; the others wait.
+const MAX_LOOKUPS: usize = 8;
 /// The header that every request of a browser's session needs that changes something.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -46,11 +49,19 @@ pub(crate) struct Auth {
     logins: Mutex<Logins>,
     failures: Mutex<Failures>,
     failed: Arc<AtomicU64>,
+    lookups: Semaphore,
 }
 
 impl Auth {
     pub(crate) fn new(tokens: TokenStore, tasks: Tasks) -> Self {
-        Self { tokens, tasks, logins: Mutex::default(), failures: Mutex::default(), failed: Arc::default() }
+        Self {
+            tokens,
+            tasks,
+            logins: Mutex::default(),
+            failures: Mutex::default(),
+            failed: Arc::default(),
+            lookups: Semaphore::new(MAX_LOOKUPS),
+        }
     }
 
     /// Who sends this request; `None` if it does not say.
@@ -120,6 +131,8 @@ impl Auth {
 
     /// Reads the files of tokens where that blocks nobody.
     async fn find(&self, sought: Sought) -> Option<Known> {
+        // Whoever floods us with tokens waits here, and not in the pool of all that blocks.
+        let _turn = self.lookups.acquire().await.ok()?;
         let tokens = self.tokens.clone();
         let find = move || match sought {
             Sought::Token(token) => tokens.find(&token),

@@ -1,12 +1,12 @@
 //! What the API works with, and the state that its handlers share.
 
-use crate::auth::{Auth, Scope};
+use crate::auth::Auth;
 use crate::control::Control;
 use crate::cors::Origins;
 use crate::events::Pulse;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::openapi;
+use crate::openapi::{self, Operation};
 use crate::tokens::TokenStore;
 use jackfield_bus::Bus;
 use jackfield_dispatch::Dispatch;
@@ -19,8 +19,10 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Requests that are handled at once, streams of events aside: each may hold a body of a MiB.
+/// Requests of known callers that are handled at once, streams of events aside: each may hold a body of a MiB.
 const MAX_REQUESTS: usize = 128;
+/// Logins at once, which anybody may begin and be slow about. They have places of their own, so that they keep nobody else out.
+const MAX_LOGINS: usize = 32;
 
 /// What the API works with.
 #[derive(Clone)]
@@ -64,10 +66,11 @@ pub(crate) struct Inner {
     pub(crate) auth: Auth,
     /// The OpenAPI document.
     pub(crate) document: serde_json::Value,
-    /// The scope that each operation needs, by method and path.
-    pub(crate) scopes: HashMap<(String, String), Scope>,
+    /// The operations of the document, by method and path.
+    pub(crate) operations: HashMap<(String, String), Operation>,
     pub(crate) started: (Mono, UnixTime),
     pub(crate) places: Semaphore,
+    pub(crate) login_places: Semaphore,
     /// What happens, for all who follow.
     pub(crate) pulse: Pulse,
 }
@@ -80,10 +83,11 @@ impl Api {
             deps,
             config,
             auth,
-            scopes: openapi::scopes(&document),
+            operations: openapi::operations(&document),
             document,
             started,
             places: Semaphore::new(MAX_REQUESTS),
+            login_places: Semaphore::new(MAX_LOGINS),
             pulse: Pulse::default(),
         }))
     }

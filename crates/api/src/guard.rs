@@ -1,26 +1,25 @@
 //! What every request to `/api/` goes through: cross-origin rules, a place among those at once, who asks, a time limit, a panic
 //! boundary, and headers that keep browsers from guessing and keeping.
 
-use crate::auth::Scope;
 use crate::body::MAX_BODY_BYTES;
 use crate::deps::Api;
+use crate::openapi::Operation;
 use crate::problem::Problem;
+use crate::query::unknown_word;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jackfield_http::Client;
 use jackfield_runtime::{catch, clock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long a handler may take until its answer begins. A hook's test may take as long as the hook's own timeout.
 const REQUEST_TIME: Duration = Duration::from_secs(120);
 /// When it is worth to come back to a server that is busy.
 const BUSY: Duration = Duration::from_secs(1);
-
-/// Paths that need nobody to say who they are.
-const OPEN: [(Method, &str); 2] = [(Method::GET, "/api/v1/health"), (Method::POST, "/api/v1/session")];
 
 pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let origins = &api.config.cors;
@@ -37,25 +36,32 @@ pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) 
 }
 
 async fn admit(api: &Api, mut request: Request, next: Next) -> Result<Response, Problem> {
-    let Ok(_place) = api.places.try_acquire() else {
-        return Err(Problem::unavailable("Too many requests at once.", BUSY));
-    };
     let Some(client) = request.extensions().get::<Client>().copied() else {
         return Err(Problem::internal("The client's address is not known."));
     };
-    let caller = api.auth.caller(client, request.method(), request.headers()).await;
-    match caller {
-        Ok(Some(caller)) => {
-            if let Some(scope) = needed(api, &request) {
-                caller.may_somewhere(scope)?;
-            }
-            request.extensions_mut().insert(caller);
-        }
-        Ok(None) if is_open(&request) => {}
-        Ok(None) => return Err(Problem::unauthorized("This needs a bearer token.")),
+    let open = Open::of(&request);
+    let caller = match api.auth.caller(client, request.method(), request.headers()).await {
         // Whoever logs in anew has the cookie of a session that has ended.
-        Err(_) if is_login(&request) => {}
-        Err(problem) => return Err(problem),
+        Err(_) if open == Open::Login && !request.headers().contains_key(header::AUTHORIZATION) => None,
+        other => other?,
+    };
+    let places = match (&caller, open) {
+        (Some(_), _) => Some(&api.places),
+        (None, Open::Login) => Some(&api.login_places),
+        // It is answered at once, and must be when all else is slow.
+        (None, Open::Health) => None,
+        (None, Open::No) => return Err(Problem::unauthorized("This needs a bearer token.")),
+    };
+    let place = places.map(Semaphore::try_acquire).transpose();
+    let _place = place.map_err(|_full| Problem::unavailable("Too many requests at once.", BUSY))?;
+    if let Some(operation) = operation(api, &request) {
+        if let (Some(scope), Some(caller)) = (operation.scope, &caller) {
+            caller.may_somewhere(scope)?;
+        }
+        check_parameters(operation, &request)?;
+    }
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
     }
     check_size(&request)?;
     let answer = clock::until(clock::now().after(REQUEST_TIME), catch(next.run(request))).await;
@@ -72,11 +78,11 @@ async fn admit(api: &Api, mut request: Request, next: Next) -> Result<Response, 
     }
 }
 
-/// The scope that the document names for this operation. Handlers ask again, for the stream that they mean; this one is asked
-/// before anything of the request is read.
-fn needed(api: &Api, request: &Request) -> Option<Scope> {
+/// What the document says of this operation. Handlers ask for the scope again, for the stream that they mean; this is asked before
+/// anything of the request is read.
+fn operation<'a>(api: &'a Api, request: &Request) -> Option<&'a Operation> {
     let path = request.extensions().get::<MatchedPath>()?.as_str();
-    api.scopes.get(&(plain(request.method()).to_string(), path.to_owned())).copied()
+    api.operations.get(&(plain(request.method()).to_string(), path.to_owned()))
 }
 
 /// HEAD is answered as GET is.
@@ -84,14 +90,33 @@ fn plain(method: &Method) -> &Method {
     if method == Method::HEAD { &Method::GET } else { method }
 }
 
-fn is_open(request: &Request) -> bool {
-    let method = plain(request.method());
-    OPEN.iter().any(|(open, path)| open == method && *path == request.uri().path())
+/// What needs nobody to say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Health,
+    Login,
+    No,
 }
 
-fn is_login(request: &Request) -> bool {
-    let is_path = request.uri().path() == OPEN[1].1 && request.method() == OPEN[1].0;
-    is_path && !request.headers().contains_key(header::AUTHORIZATION)
+impl Open {
+    fn of(request: &Request) -> Self {
+        match (plain(request.method()), request.uri().path()) {
+            (&Method::GET, "/api/v1/health") => Self::Health,
+            (&Method::POST, "/api/v1/session") => Self::Login,
+            _ => Self::No,
+        }
+    }
+}
+
+/// No operation passes over a parameter that it does not know: it may be a filter that is misspelt.
+fn check_parameters(operation: &Operation, request: &Request) -> Result<(), Problem> {
+    let query: Result<Query<Vec<(String, String)>>, _> = Query::try_from_uri(request.uri());
+    let Ok(Query(pairs)) = query else { return Ok(()) };
+    let known = || operation.parameters.iter().map(String::as_str);
+    match pairs.iter().find(|(name, _)| known().all(|known| known != name)) {
+        None => Ok(()),
+        Some((name, _)) => Err(unknown_word(name, known(), "parameter", Problem::bad_request)),
+    }
 }
 
 /// Says so before a handler is asked, which may take no body at all.

@@ -81,17 +81,35 @@ pub(crate) fn finish(document: OpenApi) -> Value {
     document
 }
 
-/// The scope that each operation needs, by method and path, as the document says.
-pub(crate) fn scopes(document: &Value) -> HashMap<(String, String), Scope> {
+/// What the document says of an operation that is checked before its handler is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Operation {
+    /// The scope that it needs; `None` for one that needs no token, or any.
+    pub(crate) scope: Option<Scope>,
+    /// The parameters that its query may have.
+    pub(crate) parameters: Vec<String>,
+}
+
+/// All operations by method and path.
+pub(crate) fn operations(document: &Value) -> HashMap<(String, String), Operation> {
     let paths = document.get("paths").and_then(Value::as_object);
     let operations = paths.into_iter().flatten().flat_map(|(path, entry)| {
         let methods = entry.as_object().into_iter().flatten();
         methods.map(move |(method, operation)| ((method.to_ascii_uppercase(), path.clone()), operation))
     });
-    operations.filter_map(|(at, operation)| Some((at, scope_of(operation)?))).collect()
+    operations.map(|(at, operation)| (at, Operation::of(operation))).collect()
 }
 
-/// `None` for one that needs no token, or any.
+impl Operation {
+    fn of(operation: &Value) -> Self {
+        let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+        let of_query =
+            parameters.filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"));
+        let names = of_query.filter_map(|parameter| parameter.get("name")?.as_str().map(str::to_owned));
+        Self { scope: scope_of(operation), parameters: names.collect() }
+    }
+}
+
 fn scope_of(operation: &Value) -> Option<Scope> {
     let ways = operation.get("security")?.as_array()?;
     if ways.contains(&json!({})) {

@@ -42,10 +42,21 @@ pub(crate) fn unknown(text: &str, what: &str, problem: impl FnOnce(String) -> Pr
     let (_, rest) = text.split_once("unknown field `")?;
     let (field, expected) = rest.split_once('`')?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    let field: String = field.chars().take(100).collect();
+    Some(unknown_word(field, known, what, problem))
+}
+
+/// A word that is none of the known ones, as a problem with the nearest of them.
+pub(crate) fn unknown_word<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    what: &str,
+    problem: impl FnOnce(String) -> Problem,
+) -> Problem {
+    let word: String = word.chars().take(100).collect();
+    let known: Vec<&str> = known.into_iter().collect();
     let near = known
         .iter()
-        .map(|known| (strsim::jaro_winkler(&field, known), *known))
+        .map(|known| (strsim::jaro_winkler(&word, known), *known))
         .filter(|(likeness, _)| *likeness > ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known);
@@ -54,11 +65,11 @@ pub(crate) fn unknown(text: &str, what: &str, problem: impl FnOnce(String) -> Pr
         (None, true) => format!("no {what} is taken here."),
         (None, false) => format!("there are {}.", known.join(", ")),
     };
-    let problem = problem(format!("Unknown {what} `{field}`: {hint}")).with("field", field);
-    Some(match near {
+    let problem = problem(format!("Unknown {what} `{word}`: {hint}")).with("field", word);
+    match near {
         Some(near) => problem.with("did_you_mean", near),
         None => problem,
-    })
+    }
 }
 
 /// How alike two words must be to be suggested for each other (Jaro-Winkler, 0 to 1).

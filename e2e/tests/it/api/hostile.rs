@@ -1,7 +1,8 @@
 //! Requests that are not meant well: none takes the server down, and none is answered with what it should not be.
 
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{Api, SOON, Server, all_cases};
+use jackfield_e2e::{Api, SOON, Server, all_cases, eventually};
+use serde_json::json;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -59,7 +60,7 @@ fn bodies_that_never_come_hold_up_nobody_else() -> Result<()> {
     let server = Server::builder().start()?;
     let api = Api::admin(&server)?;
     let mut slow = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..300 {
         let mut socket = TcpStream::connect(server.http())?;
         socket.write_all(
             b"POST /api/v1/session HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
@@ -68,7 +69,14 @@ fn bodies_that_never_come_hold_up_nobody_else() -> Result<()> {
     }
     for _ in 0..20 {
         api.get("version")?.expect(200)?;
+        api.with_token("").get("health")?.expect(200)?;
     }
+    // They have taken all places of those who log in, and no others.
+    let late = eventually("a login that finds no place", SOON, || {
+        let answer = api.with_token("").post("session", &json!({ "token": api.token() }))?;
+        Ok((answer.status == 503).then_some(answer))
+    })?;
+    ensure!(late.header("retry-after") == "1", "{late:?}");
     if !all_cases() {
         return Ok(());
     }
