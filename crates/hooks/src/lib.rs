@@ -53,17 +53,28 @@
 //! 5. Every call ends in exactly one [`Outcome`], also one that is never sent.
 //! 6. For one hook and one key notices start in order; no hook delays another, and the limit over all
 //!    hooks is shared in turns.
+//! 7. A notice of the log is done with when it is delivered or given up, and not before.
+//!
+//! # Feeding
+//!
+//! A hook that follows a log ([`Core::follow`]) is fed from it: [`Core::hunger`] says what it takes next,
+//! [`Core::feed`] and [`Core::fetched`] give it, [`Output::Hungry`] calls when there is room again, and
+//! [`Core::changed_cursors`] tells what is done with, to be kept on disk. Other facts go in by
+//! [`Core::notify`], and are in memory only.
 //!
 //! # Bounds
 //!
 //! | what | bound | over it |
 //! |---|---|---|
-//! | notices that wait, per hook | [`HookSpec::queue`] | the oldest is dropped, counted, and told by `num_dropped` |
+//! | notices that wait, per hook | [`HookSpec::queue`] | no more are taken from the log; in memory only, the oldest is dropped, counted, and told by `num_dropped` |
+//! | notices of the log tried again beside their lane, per hook | [`HookSpec::queue`] | the oldest is given up |
+//! | positions of the log kept for lanes that stand still, per hook | 100,000 | no more are taken from the log |
 //! | questions that wait, per hook | [`HookSpec::queue`] | the next ends as `overload`, its policy acts |
 //! | calls at once, per hook | [`HookSpec::concurrency`], apart for notices and questions | they wait |
 //! | calls of notices over all hooks | [`CoreConfig::notice_concurrency`], up to half of it kept for hooks that use none | they wait, hooks take turns |
 //! | calls a second, per hook | [`HookSpec::rate`] | they wait, questions first |
-//! | a lane behind a failed notice | 30 s from its first failure | it is tried again beside the lane |
+//! | a lane behind a notice that was refused | 30 s from its first failure | it is tried again beside the lane |
+//! | a receiver that times out, or asks for fewer calls | half as many calls at once, one more after each success | notices wait |
 //! | a hook that fails | half of at least 20 calls in 10 s | its breaker opens, 5 s doubling to 60 s |
 //! | an answer | 64 KiB, 16 levels | `protocol_error` |
 //!
