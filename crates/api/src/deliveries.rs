@@ -4,7 +4,7 @@ pub(crate) mod view;
 
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
-use crate::events::filter::{EventName, SessionName, key_of};
+use crate::events::filter::{ConnName, EventName, SessionName, key_of};
 use crate::events::sentence;
 use crate::problem::Problem;
 use crate::query::{Cursor, Limit, Listed, Params, Time};
@@ -46,6 +46,9 @@ struct DeliveriesQuery {
     /// Of this session, as `s000001`.
     #[param(value_type = Option<String>)]
     session: Option<SessionName>,
+    /// Of this connection, as `c000001`.
+    #[param(value_type = Option<String>)]
+    conn: Option<ConnName>,
     /// Of this event, by its id.
     event_id: Option<String>,
     /// Ended then or later.
@@ -102,7 +105,7 @@ async fn list(
         key_prefixes: prefixes(&caller, Scope::Read),
         outcome: query.outcome.map(|name| name.0),
         session_id: query.session.map(|name| name.0),
-        conn_id: None,
+        conn_id: query.conn.map(|name| name.0),
         event_id: query.event_id.as_deref().map(event_id).transpose()?,
         since: query.since.map(|time| time.0),
         until: query.until.map(|time| time.0),

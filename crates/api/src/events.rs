@@ -18,7 +18,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use filter::{key_of, no_event, numbered};
-use jackfield_events::{EventType, FixtureError, FixtureWish};
+use jackfield_events::{Event, EventSpec, EventType, FixtureError, FixtureWish, Stamp};
 use jackfield_media::ConnId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -113,6 +113,9 @@ async fn one(caller: Caller, Path(name): Path<String>) -> Result<Json<EventDetai
     Ok(Json(EventDetail { entry: EventEntry::of(event), schema: schema::of(event.spec()) }))
 }
 
+/// Bytes of the envelope of an event that did not happen: those that do happen are far smaller, and each is kept.
+const MAX_FIXTURE_BYTES: usize = 64 * 1024;
+
 /// An event that did not happen.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -192,8 +195,22 @@ impl Fixture {
     }
 }
 
+/// The event of a fixture.
+///
+/// # Errors
+/// 422 for one that the catalogue does not know, and one that is larger than any real one.
+pub(crate) fn make(spec: &EventSpec, stamp: Stamp, wish: FixtureWish) -> Result<Event, Problem> {
+    let event = spec.fixture(stamp, wish).map_err(|error| wrong_fixture(&error))?;
+    let bytes = event.json().len();
+    if bytes > MAX_FIXTURE_BYTES {
+        let detail = format!("The event has {bytes} bytes, and at most {MAX_FIXTURE_BYTES} are sent.");
+        return Err(Problem::unprocessable(detail).with("field", "data"));
+    }
+    Ok(event)
+}
+
 /// 422 for an event that the catalogue does not know.
-pub(crate) fn wrong_fixture(error: &FixtureError) -> Problem {
+fn wrong_fixture(error: &FixtureError) -> Problem {
     Problem::unprocessable(sentence(&error.to_string()))
 }
 

@@ -5,7 +5,7 @@ mod stream;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
-use jackfield_e2e::{Api, Receiver, Reply, SOON, Server, eventually};
+use jackfield_e2e::{Api, Program, Receiver, Reply, SOON, Server, eventually};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -16,23 +16,13 @@ fn api(server: &Server) -> Result<Api> {
 
 /// A token for some streams only.
 fn of_prefix(server: &Server, prefix: &str, scope: &str) -> Result<Api> {
-    let data = server.folder().join("data");
-    let made = std::process::Command::new(jackfield_e2e::server()?)
-        .args([
-            "token",
-            "create",
-            "--name",
-            &prefix.replace('/', "-"),
-            "--scope",
-            scope,
-            "--stream-prefix",
-            prefix,
-            "--data-dir",
-        ])
-        .arg(&data)
-        .output()?;
-    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let token = String::from_utf8(made.stdout)?.trim().to_owned();
+    let made = Program::new(jackfield_e2e::server()?)
+        .args(["token", "create", "--name", &prefix.replace('/', "-"), "--scope", scope])
+        .args(["--stream-prefix", prefix, "--data-dir"])
+        .args([server.folder().join("data")])
+        .run(SOON)?;
+    ensure!(made.code == Some(0), "{}", made.stderr);
+    let token = made.stdout.trim().to_owned();
     Ok(Api::new(server.http(), &token))
 }
 

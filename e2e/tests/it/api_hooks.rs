@@ -212,6 +212,7 @@ fn a_hook_is_tried_for_real_and_nothing_else_hears_of_it() -> Result<()> {
         (json!({"event": "publish_start", "data": {"colour": 1}}), 422, "colour"),
         (json!({"event": "publish_start", "stream_key": "a b"}), 422, "key of a stream"),
         (json!({"event": "publish_start", "conn_id": "x"}), 422, "id of a connection"),
+        (json!({"event": "publish_start", "data": {"tc_url": "x".repeat(70_000)}}), 422, "at most 65536"),
         (json!({"evnt": "publish_start"}), 422, "did you mean `event`?"),
     ] {
         let answer = api.post("hooks/auth/test", &body)?;

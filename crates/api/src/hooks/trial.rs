@@ -5,7 +5,7 @@ use crate::auth::{Caller, Scope};
 use crate::body::Strict;
 use crate::deliveries::view::{AnswerView, ReasonView, decision_word, millis};
 use crate::deps::Api;
-use crate::events::{Fixture, sentence, wrong_fixture};
+use crate::events::{Fixture, make, sentence};
 use crate::explain::verdict_word;
 use crate::problem::Problem;
 use axum::Json;
@@ -66,7 +66,7 @@ pub(super) async fn try_one(
     caller.may(Scope::Hooks, None)?;
     let (event, wish) = fixture.read()?;
     let bus = &api.deps.bus;
-    let event = event.spec().fixture(bus.next_stamp(), wish).map_err(|error| wrong_fixture(&error))?;
+    let event = make(event.spec(), bus.next_stamp(), wish)?;
     match api.deps.dispatch.try_hook(&name, event, bus.masker()).await {
         Ok(trial) => Ok(Json(TrialView::of(trial))),
         Err(TrialError::NotOn) => {

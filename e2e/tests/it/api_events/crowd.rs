@@ -2,17 +2,19 @@
 
 use super::{api, publish};
 use anyhow::{Result, ensure};
-use jackfield_e2e::{SOON, Server, all_cases, eventually, raise_own_descriptors};
+use jackfield_e2e::{SOON, Server, all_cases, eventually, forget_peak, peak_kib, raise_own_descriptors};
 use serde_json::json;
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// What fills the queue of whoever does not read: more than a socket's buffers take.
-const EVENTS: usize = 400;
-
 /// Clients that follow and do not read.
 fn crowd() -> usize {
     if all_cases() { 10_000 } else { 300 }
+}
+
+/// Events of 30 kB: more than a socket's buffers take.
+fn events() -> usize {
+    if all_cases() { 400 } else { 100 }
 }
 
 #[test]
@@ -23,6 +25,7 @@ fn clients_that_do_not_read_are_cut_off_and_those_that_do_miss_nothing() -> Resu
     let server = Server::builder().config(config).log_level("info").stdio_format(None).start()?;
     let api = api(&server)?;
     let before = server.descriptors()?;
+    forget_peak(server.pid())?;
     let reader = api.follow("type=publish_start", None)?;
     let mut idle: Vec<TcpStream> = Vec::with_capacity(number);
     while idle.len() < number {
@@ -41,7 +44,7 @@ fn clients_that_do_not_read_are_cut_off_and_those_that_do_miss_nothing() -> Resu
         )?;
     }
     let padding = "x".repeat(30_000);
-    for _ in 0..EVENTS {
+    for _ in 0..events() {
         let wish = json!({"event": "publish_start", "data": {"tc_url": padding}});
         // While clients come in, the API may have no place for a moment.
         eventually("an event that is sent", SOON, || {
@@ -52,8 +55,11 @@ fn clients_that_do_not_read_are_cut_off_and_those_that_do_miss_nothing() -> Resu
     }
     reader.frames().wait("every event for the one who reads", Duration::from_secs(60), |frames| {
         let count = frames.iter().filter(|frame| frame.event == "publish_start").count();
-        (count >= EVENTS).then_some(())
+        (count >= events()).then_some(())
     })?;
+    // They share what they were not sent: each alone would hold more than a megabyte.
+    let (peak, most) = (peak_kib(server.pid())?, 128 * 1024 + 64 * u64::try_from(number)?);
+    ensure!(peak < most, "the server took {peak} KiB for {number} clients");
     // Media goes on as if nobody was there.
     publish_quietly(&server)?;
     // That takes the ten seconds that each is given.
