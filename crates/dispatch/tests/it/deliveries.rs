@@ -3,8 +3,8 @@
 use crate::kit::{Played, Script, authorize, created, dispatch, hook, resolve, set};
 use jackfield_bus::Sink;
 use jackfield_dispatch::{
-    Deliveries, DeliveriesConfig, Delivery, DeliveryCursor, DeliveryEntry, DeliveryFilter, DeliveryPage,
-    Dispatch, DispatchConfig, Fallback, Fate, Followed, PageOf, Subject, Why,
+    Deliveries, DeliveriesConfig, DeliveriesCounters, Delivery, DeliveryCursor, DeliveryEntry,
+    DeliveryFilter, DeliveryPage, Dispatch, DispatchConfig, Fallback, Fate, Followed, PageOf, Subject, Why,
 };
 use jackfield_events::{Answer, Decision, Event, EventType, Masker, OnError, Reason, Scope, Verdict};
 use jackfield_hooks::{HookSpec, Mode, Outcome, Retries, Retry, Selector};
@@ -335,5 +335,62 @@ async fn records_that_are_none_are_skipped_and_counted() {
         Deliveries::open(DeliveriesConfig::new(folder.path()), Masker::default(), &tasks).unwrap();
     assert!(list(&deliveries, DeliveryFilter::default()).await.is_empty());
     assert_eq!(deliveries.counters().unreadable, 6);
+    stop(tasks).await;
+}
+
+#[test]
+fn what_is_stored_reads_back_as_it_was() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/delivery");
+    let mut seen = 0;
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let body = std::fs::read(file.unwrap().path()).unwrap();
+        let Some(entry) = DeliveryEntry::parse(&body) else { panic!("{}", String::from_utf8_lossy(&body)) };
+        assert_eq!(DeliveryEntry::parse(&entry.to_bytes()), Some(entry.clone()));
+        // Nothing of it is lost on the way.
+        let values = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+        assert_eq!(values(&entry.to_bytes()), values(&body));
+        seen += 1;
+    }
+    assert!(seen >= 4, "{seen} records");
+}
+
+/// Waits until it is so; time passes as soon as nothing else does.
+async fn until(deliveries: &Deliveries, is: impl Fn(&DeliveriesCounters) -> bool) -> DeliveriesCounters {
+    for _ in 0..10_000 {
+        let counters = deliveries.counters();
+        if is(&counters) {
+            return counters;
+        }
+        clock::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never was: {:?}", deliveries.counters());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_disk_does_not_take_is_in_memory_until_it_does() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("deliveries");
+    let played = Played::new(Script::Answer(Decision::Pass));
+    let (dispatch, tasks) = stored(&folder);
+    set(&dispatch, vec![(notify("hook", CREATE), &played)]);
+    let deliveries = dispatch.deliveries();
+    dispatch.accept(&created(1, "live/a"));
+    until(&deliveries, |counters| counters.kept == 1 && counters.unwritten == 0).await;
+
+    // Where the folder was is a file now: nothing can be written.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, b"").unwrap();
+    dispatch.accept(&created(2, "live/b"));
+    let counters = until(&deliveries, |counters| counters.failing).await;
+    assert_eq!((counters.kept, counters.unwritten, counters.lost), (2, 1, 0));
+    assert_eq!(list(&deliveries, DeliveryFilter::default()).await.len(), 2);
+
+    std::fs::remove_file(&folder).unwrap();
+    until(&deliveries, |counters| !counters.failing && counters.unwritten == 0).await;
+    stop(tasks).await;
+    let (again, tasks) = stored(&folder);
+    let kept = list(&again.deliveries(), DeliveryFilter::default()).await;
+    let keys: Vec<_> = kept.iter().map(|delivery| delivery.key.as_ref().unwrap().as_str()).collect();
+    assert_eq!(keys, ["live/b"], "the first went with its folder");
     stop(tasks).await;
 }
