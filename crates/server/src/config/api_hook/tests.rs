@@ -1,3 +1,5 @@
+//! Bodies as the API gets them, and what is made or said of each.
+
 use super::*;
 use crate::config::{Config, Flags};
 use serde_json::json;
