@@ -27,8 +27,7 @@ struct Scripted {
 impl Transport for Scripted {
     fn call(&self, call: Call) -> BoxFuture<'_, Reply> {
         self.asked.lock().unwrap().push(Arc::clone(&call.event));
-        let failure =
-            || Failure { retry: Retry::No, ..Failure::new(Outcome::HandlerError, "scripted") };
+        let failure = || Failure { retry: Retry::No, ..Failure::new(Outcome::HandlerError, "scripted") };
         let result = (self.handler)(&call.event).map(answer).ok_or_else(failure);
         let reply = Reply { result, connect: Duration::ZERO, handler: Duration::ZERO, pid: None };
         let takes = self.takes;

@@ -1,3 +1,5 @@
+//! What becomes of letters, over restarts and replays.
+
 use super::*;
 use jackfield_events::{EventType, Scope, Stamp};
 use jackfield_media::StreamKey;
