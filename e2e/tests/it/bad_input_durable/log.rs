@@ -2,7 +2,8 @@
 
 use super::{publish, starts, told_of_starts};
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{Receiver, Reply, SOON, Scratch, Server, eventually};
+use jackfield_e2e::{Api, Receiver, Reply, SOON, Scratch, Server, eventually};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -66,24 +67,36 @@ fn an_event_that_is_damaged_on_disk_is_left_out_and_told_and_the_others_are_deli
     server.stop().map(drop)
 }
 
-/// A file of the log that is no such file, or whose head is not ours, does not keep the server from its work.
+/// Files, folders and pipes with the names of segments, in all that is kept as a log.
 #[test]
-fn a_segment_that_is_none_does_not_keep_the_server_from_starting() -> Result<()> {
-    let receiver = Receiver::start(|_| Reply::status(204))?;
-    for (name, content) in [
-        ("00000000000000000001.seg", &b"not ours"[..]),
-        ("00000000000000000009.seg", b""),
-        ("what.seg", b"x"),
-    ] {
-        let folder = Scratch::new()?;
-        let data = folder.path().join("data");
-        std::fs::create_dir_all(data.join("events/log"))?;
-        std::fs::write(data.join("events/log").join(name), content)?;
+fn segments_that_are_none_do_not_keep_the_server_from_its_work() -> Result<()> {
+    let folder = Scratch::new()?;
+    let data = folder.path().join("data");
+    for kept in ["events/log", "events/dead", "deliveries"] {
+        let kept = data.join(kept);
+        std::fs::create_dir_all(&kept)?;
+        std::fs::write(kept.join("00000000000000000001.seg"), "not ours")?;
+        std::fs::write(kept.join("00000000000000000009.seg"), "")?;
+        std::fs::write(kept.join("what.seg"), "x")?;
+        std::fs::create_dir(kept.join("00000000000000000003.seg"))?;
+        let pipe = kept.join("00000000000000000005.seg");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
+    }
+    // A second start finds what the first has written beside.
+    for name in ["first", "second"] {
+        let receiver = Receiver::start(|_| Reply::status(204))?;
         let config = told_of_starts(&receiver, FROM_THE_BEGINNING);
-        let server = Server::builder().data_dir(&data).config(config).start().context(name)?;
-        publish(&server, &format!("beside-{}", content.len()))?;
-        starts(&receiver, &format!("beside-{}", content.len())).context(name)?;
-        server.stop().context(name)?;
+        let server = Server::builder().data_dir(&data).config(config).start()?;
+        publish(&server, name)?;
+        ensure!(starts(&receiver, name)? == [format!("live/{name}")], "it is told more, or less");
+        let token = std::fs::read_to_string(data.join("admin.token"))?;
+        let api = Api::new(server.http(), token.trim_end());
+        let delivered = || api.get(&format!("deliveries?key=live/{name}"))?.expect(200);
+        eventually("the delivery", SOON, || {
+            Ok(delivered()?.body["items"].as_array().filter(|items| items.len() == 1).map(|_| ()))
+        })?;
+        api.get("dead-letters")?.expect(200)?;
+        server.stop()?;
     }
     Ok(())
 }
