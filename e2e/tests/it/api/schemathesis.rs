@@ -38,7 +38,7 @@ fn made_up_requests_are_answered_as_the_document_says() -> Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?.join(".tools");
     let program = tools.join("schemathesis/bin/schemathesis");
     ensure!(program.exists(), "there is no schemathesis: `scripts/setup test-all` brings it");
-    let server = Server::builder().log_level("warn").start()?;
+    let server = Server::builder().log_level("info").start()?;
     let api = Api::admin(&server)?;
     let url = format!("http://{}/api/v1/openapi.json", server.http());
     let mut run = Program::new(program)
