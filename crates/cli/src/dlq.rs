@@ -2,6 +2,7 @@
 
 use crate::explain::indented;
 use crate::failed::{Exit, Failed};
+use crate::hooks::must_be_there;
 use crate::paint::{Paint, Tone, cell, clean, field, head, plain, print};
 use crate::remote::{Api, Remote, Since};
 use anyhow::Context;
@@ -138,6 +139,9 @@ async fn list(options: List) -> anyhow::Result<()> {
         Ok(())
     })
     .await?;
+    if let (Some(hook), []) = (&options.filter.hook, items.as_slice()) {
+        must_be_there(&api, hook).await?;
+    }
     if options.common.json {
         return print(&format!("{:#}\n", json!({ "items": items }))).map(drop);
     }

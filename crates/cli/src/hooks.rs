@@ -9,6 +9,7 @@ mod trigger;
 mod trying;
 
 pub(crate) use conform::Conform;
+pub(crate) use list::must_be_there;
 mod conform;
 
 use crate::failed::Exit;

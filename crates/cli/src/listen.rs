@@ -66,19 +66,36 @@ pub(crate) async fn run(options: Listen) -> anyhow::Result<()> {
     let plain = if options.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
     let url = forward::target(&options.forward, plain)?;
     let mut state = State::open(options.state, &api.address(), &options.forward, &query)?;
-    let secret = state.secret(options.secret)?;
+    let secret = match options.secret {
+        Some(given) => given,
+        None => {
+            // Whoever started this needs it to check what comes; nobody else sees this terminal.
+            let secret = state.secret()?;
+            eprintln!("jackfield: signed with {secret}");
+            secret
+        }
+    };
     let forward = Forward::new(url, &secret)?;
     let since = options.since.or_else(|| state.after());
-    if let (Some(since), false) = (&since, options.json) {
+    if let Some(since) = &since {
         eprintln!("jackfield: going on after {}", since.text());
     }
-    if !options.json {
-        eprintln!("jackfield: signed with {secret}; Ctrl-C ends");
-    }
-    let mut follow = Follow::new(&api, &query, since);
-    let mut stop = Stop::new()?;
-    let mut left = options.count.unwrap_or(u64::MAX);
+    let follow = Follow::new(&api, &query, since);
     let form = if options.json { Form::Json } else { Form::Text(Paint::of_stdout()) };
+    let posted = post_all(follow, &forward, &mut state, form, options.count.unwrap_or(u64::MAX)).await;
+    // Whatever ended it.
+    state.keep()?;
+    posted
+}
+
+async fn post_all(
+    mut follow: Follow<'_>,
+    forward: &Forward,
+    state: &mut State,
+    form: Form,
+    mut left: u64,
+) -> anyhow::Result<()> {
+    let mut stop = Stop::new()?;
     while left > 0 {
         let next = tokio::select! {
             next = follow.next() => next?,
@@ -110,7 +127,7 @@ pub(crate) async fn run(options: Listen) -> anyhow::Result<()> {
             break;
         }
     }
-    state.keep()
+    Ok(())
 }
 
 fn query(options: &Listen) -> anyhow::Result<Vec<(&'static str, String)>> {

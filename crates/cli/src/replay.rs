@@ -8,6 +8,7 @@ pub(crate) use steps::Steps;
 
 use crate::client::Stop;
 use crate::failed::{Exit, Failed};
+use crate::hooks::must_be_there;
 use crate::paint::{plain, print};
 use crate::remote::{Api, Query, Remote, Since};
 use jackfield_net::outbound::Method;
@@ -78,6 +79,9 @@ pub(crate) async fn run(options: Replay) -> anyhow::Result<()> {
         return Err(Failed::new(Exit::Usage, "which delivery?", next).into());
     }
     let ids = matching(&api, &options).await?;
+    if let (Some(hook), []) = (&options.hook, ids.as_slice()) {
+        must_be_there(&api, hook).await?;
+    }
     if options.dry_run {
         return said(&options, 0, ids.len());
     }

@@ -74,7 +74,23 @@ pub(super) async fn unknown(api: &Api, name: &str, error: anyhow::Error) -> anyh
     if error.downcast_ref::<Failed>().is_none_or(|failed| failed.exit != Exit::Missing) {
         return error;
     }
-    let hooks = all(api).await.unwrap_or_default();
+    not_there(name, &all(api).await.unwrap_or_default()).into()
+}
+
+/// For a filter that picks nothing: is there a hook of this name?
+///
+/// # Errors
+/// If there is none, with the nearest one.
+pub(crate) async fn must_be_there(api: &Api, name: &str) -> anyhow::Result<()> {
+    let hooks = all(api).await?;
+    if hooks.iter().any(|hook| field(hook, "name") == name) {
+        Ok(())
+    } else {
+        Err(not_there(name, &hooks).into())
+    }
+}
+
+fn not_there(name: &str, hooks: &[Value]) -> Failed {
     let names: Vec<String> = hooks.iter().map(|hook| field(hook, "name")).collect();
     let near = meant(name, names.iter().map(String::as_str));
     let next = match names.as_slice() {
@@ -82,7 +98,7 @@ pub(super) async fn unknown(api: &Api, name: &str, error: anyhow::Error) -> anyh
         _ => "`jackfield hooks list` shows those that there are. A program is meant by its path: ./NAME."
             .to_owned(),
     };
-    Failed::new(Exit::Missing, format!("the server has no hook `{name}`{near}"), next).into()
+    Failed::new(Exit::Missing, format!("the server has no hook `{name}`{near}"), next)
 }
 
 fn table(paint: Paint, hooks: &[Value]) -> String {

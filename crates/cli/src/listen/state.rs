@@ -71,11 +71,8 @@ impl State {
         Ok(state)
     }
 
-    /// What signs: what was given, what is kept, or a new one.
-    pub(super) fn secret(&mut self, given: Option<String>) -> anyhow::Result<String> {
-        if let Some(given) = given {
-            return Ok(given);
-        }
+    /// What signs: what is kept, or a new one.
+    pub(super) fn secret(&mut self) -> anyhow::Result<String> {
         if let Some(kept) = &self.secret {
             return Ok(kept.clone());
         }
@@ -154,14 +151,13 @@ mod tests {
         let open = |api: &str| State::open(file.clone(), api, "http://127.0.0.1:1/", &[]);
         let mut state = open("http://a").unwrap();
         assert_eq!(state.after(), None);
-        let secret = state.secret(None).unwrap();
+        let secret = state.secret().unwrap();
         state.reached("41").unwrap();
         state.reached("42").unwrap();
         state.keep().unwrap();
         let mut next = open("http://a").unwrap();
         assert_eq!(next.after().map(|since| since.text()), Some("42".to_owned()));
-        assert_eq!(next.secret(None).unwrap(), secret);
-        assert_eq!(next.secret(Some("whsec_eA==".to_owned())).unwrap(), "whsec_eA==");
+        assert_eq!(next.secret().unwrap(), secret);
         let mode = fs::metadata(folder.join("a/state.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         // The numbers of another server mean something else.

@@ -6,6 +6,7 @@ use serde_json::Value;
 #[test]
 fn every_tool_has_its_help_and_a_place_in_the_manual_page() {
     let page = run(&["man"]).stdout;
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tools.md")).unwrap();
     for words in [
         &["hooks", "init"][..],
         &["hooks", "test"],
@@ -32,6 +33,7 @@ fn every_tool_has_its_help_and_a_place_in_the_manual_page() {
         );
         let title = format!("\\fBjackfield {}\\fR", words.join(" "));
         assert!(page.contains(&title), "{title}");
+        assert!(words.iter().all(|word| docs.contains(word)), "{words:?} in docs/tools.md");
     }
     assert!(["JACKFIELD_TOKEN", "NO_COLOR"].iter().all(|word| page.contains(word)));
 }

@@ -128,6 +128,9 @@ fn hooks_are_listed_tried_triggered_and_switched() -> Result<()> {
 
     stage.fails(&["hooks", "test", "auht", "--event", "publish_start"], 5, "did you mean `auth`?")?;
     stage.fails(&["hooks", "disable", "auht"], 5, "did you mean `auth`?")?;
+    stage.fails(&["replay", "--hook", "auht", "--since", "1h"], 5, "did you mean `auth`?")?;
+    stage.fails(&["dlq", "list", "--hook", "auht"], 5, "did you mean `auth`?")?;
+    stage.fails(&["dlq", "list", "--event", "publish_strat"], 1, "did you mean `publish_start`?")?;
     stage.fails(&["hooks", "trigger", "publish_strat"], 2, "did you mean `publish_start`?")?;
     stage.server.stop()?;
     Ok(())
@@ -382,5 +385,52 @@ fn what_is_no_api_is_told_apart_from_one_that_refuses() -> Result<()> {
         let ran = run(folder.path(), &["dlq", "list", "--api", &server.url("/")])?;
         ensure!(ran.code == Some(code) && ran.stderr.contains(said), "{code} {said}: {ran:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_listener_waits_for_its_receiver_and_ends_when_that_wants_no_more() -> Result<()> {
+    let event = |seq: u32| {
+        format!(
+            "id: {seq}\nevent: play_stop\ndata: {{\"type\":\"play_stop\",\"id\":\"01J{seq}\",\"seq\":\"{seq}\"}}\n\n"
+        )
+    };
+    let server = Receiver::start(move |_| stream_of(&(40..=42).map(event).collect::<String>()))?;
+    let receiver = Receiver::start(|request| match (request.connection, request.json()["seq"].as_str()) {
+        (1, _) => Reply::Close,
+        (_, Some("41")) => Reply::status(500),
+        (_, Some("42")) => Reply::status(410),
+        _ => Reply::status(204),
+    })?;
+    let folder = Scratch::new()?;
+    let (api, url) = (server.url("/"), receiver.url("/local"));
+    let args = [
+        "listen",
+        "--forward",
+        &url,
+        "--api",
+        &api,
+        "--state",
+        "state.json",
+        "--secret",
+        "whsec_c2VjcmV0",
+        "--json",
+    ];
+    let ran = run(folder.path(), &args)?;
+    ensure!(ran.code == Some(1) && ran.stderr.contains("wants no more events"), "{ran:?}");
+    let lines: Vec<Value> = ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let told = lines.iter().map(|line| (line["seq"].as_str(), line["status"].as_u64()));
+    ensure!(told.eq([(Some("40"), Some(204)), (Some("41"), Some(500))]), "{ran:?}");
+    ensure!(lines[0]["tries"].as_u64().is_some_and(|tries| tries > 1), "{ran:?}");
+    ensure!(!ran.stderr.contains("c2VjcmV0"), "the secret is told: {ran:?}");
+
+    // What was not taken is where the next one begins.
+    let again = run(folder.path(), &args)?;
+    ensure!(again.code == Some(1), "{again:?}");
+    let asked = server.requests().all();
+    ensure!(asked.last().is_some_and(|request| request.path.contains("since=41")), "{asked:?}");
+    let other =
+        run(folder.path(), &["listen", "--forward", &url, "--api", "localhost:9", "--state", "state.json"])?;
+    ensure!(other.code == Some(1) && other.stderr.contains("is the state of"), "{other:?}");
     Ok(())
 }
