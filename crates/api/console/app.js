@@ -73,6 +73,7 @@ function go() {
   menuOpen = false;
   document.title = `${view.title} · Jackfield`;
   draw();
+  lookAtHealth();
 }
 
 function decoded(text) {
@@ -168,7 +169,7 @@ function doorway() {
       await signIn(field.value.trim());
       field.value = '';
       login = { busy: false };
-      enter();
+      go();
     } catch (problem) {
       login = { busy: false, problem };
       draw();
@@ -184,11 +185,6 @@ function doorway() {
       login.problem && h('p', { class: 'notice bad', role: 'alert' }, login.problem.status === 401 ? 'The server does not know this token.' : login.problem.message),
       h('button', { type: 'submit', class: 'primary', disabled: login.busy }, login.busy ? 'Asking…' : 'Sign in'),
       h('p', { id: 'hint', class: 'dim' }, 'The first token is in ', h('code', null, 'admin.token'), ' in the server’s data folder; ', h('code', null, 'jackfield token create'), ' makes others.')));
-}
-
-function enter() {
-  go();
-  lookAtHealth();
 }
 
 async function leave() {
@@ -256,7 +252,7 @@ document.querySelector('.skip').addEventListener('click', (event) => {
 
 addEventListener('hashchange', () => signedIn() && arrive());
 
-resume().then(enter, (problem) => {
+resume().then(go, (problem) => {
   if (problem.status !== 401) login = { busy: false, problem };
   draw();
 });

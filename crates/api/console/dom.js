@@ -8,7 +8,7 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** What has been rendered into an element: a list of {vnode, dom}. */
+/** What has been rendered into an element: {vnode, dom} by place. */
 const kids = new WeakMap();
 /** The present listeners of an element, by event. */
 const listeners = new WeakMap();
@@ -25,57 +25,35 @@ export function h(tag, props, ...children) {
 
 /** Makes the inside of an element be these children. */
 export function render(element, ...children) {
-  const next = flat(children);
-  const old = kids.get(element) ?? [];
-  const taken = match(old, next);
-  const now = next.map((vnode, at) => {
-    const kid = taken[at];
-    if (!kid) return { vnode, dom: create(vnode, element) };
-    if (kid.vnode !== vnode) update(kid.dom, kid.vnode, vnode);
-    return { vnode, dom: kid.dom };
-  });
-  const kept = new Set(now.map((kid) => kid.dom));
-  for (const kid of old) if (!kept.has(kid.dom)) kid.dom.remove();
+  const old = kids.get(element) ?? new Map();
+  const now = new Map();
+  for (const [place, vnode] of placed(children)) {
+    const kid = old.get(place);
+    const stays = kid !== undefined && same(kid.vnode, vnode);
+    const dom = stays ? kid.dom : create(vnode, element);
+    if (stays && kid.vnode !== vnode) update(dom, kid.vnode, vnode);
+    now.set(place, { vnode, dom });
+  }
+  for (const [place, { dom }] of old) if (now.get(place)?.dom !== dom) dom.remove();
   let at = element.firstChild;
-  for (const { dom } of now) {
+  for (const { dom } of now.values()) {
     if (dom === at) at = at.nextSibling;
     else element.insertBefore(dom, at);
   }
   kids.set(element, now);
 }
 
-/** Strings and numbers are text; what is absent or a truth value is left out. */
-function flat(children) {
-  const found = [];
-  for (const child of children.flat(Infinity)) {
+/**
+ * The children with what each is known by: its key, or where it stands. What is absent or a truth value is left out and
+ * keeps its place: a button never becomes the one beside it, not even between a finger's going down and up.
+ */
+function* placed(children, within = '') {
+  for (const [index, child] of children.entries()) {
     if (child === null || child === undefined || typeof child === 'boolean') continue;
-    found.push(typeof child === 'object' ? child : String(child));
+    if (Array.isArray(child)) yield* placed(child, `${within}${index}/`);
+    else if (typeof child === 'object') yield [`${within}${child.key === undefined ? index : `#${child.key}`}`, child];
+    else yield [`${within}${index}`, String(child)];
   }
-  return found;
-}
-
-/** For each of `next`, what was rendered before and can become it. */
-function match(old, next) {
-  const keyed = new Map();
-  const plain = [];
-  for (const kid of old) {
-    if (kid.vnode.key === undefined) plain.push(kid);
-    else keyed.set(kid.vnode.key, kid);
-  }
-  return next.map((vnode) => {
-    if (vnode.key === undefined) {
-      return plain.length > 0 && same(plain[0].vnode, vnode) ? plain.shift() : takeFirst(plain, vnode);
-    }
-    const kid = keyed.get(vnode.key);
-    keyed.delete(vnode.key);
-    return kid && same(kid.vnode, vnode) ? kid : undefined;
-  });
-}
-
-/** The first of the same kind; those before it have no place any more. */
-function takeFirst(plain, vnode) {
-  const at = plain.findIndex((kid) => same(kid.vnode, vnode));
-  return at < 0 ? undefined : plain.splice(0, at + 1).pop();
 }
 
 const same = (one, other) =>

@@ -191,6 +191,27 @@ fn over_tls_the_cookie_is_for_tls_alone_and_events_are_followed_by_http2() -> Re
 }
 
 #[test]
+fn a_server_that_drains_or_is_gone_is_told_on_every_page() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let server = Server::builder().start()?;
+    let browser = signed_in(&server)?;
+    browser.go("#/configuration")?;
+    browser.click("Drain…")?;
+    browser.confirm("Drain")?;
+    browser.until("document.getElementById('words').innerText.includes('The server drains.')")?;
+    browser.go("#/hooks")?;
+    browser.see("This server is draining: it takes no new clients.")?;
+    browser.see("stdio")?;
+    server.stop()?;
+    browser.go("#/events")?;
+    browser.see("The server does not answer.")?;
+    // It asks again and again, and needs nobody to reload it.
+    browser.check(&["503", "ERR_"])
+}
+
+#[test]
 fn clear_text_for_other_machines_is_told_before_a_token_is_typed() -> Result<()> {
     if !wanted()? {
         return Ok(());
