@@ -12,7 +12,9 @@
 //! | records that wait to be looked at | 65,536 | the newest is lost, counted |
 //! | what is on disk | [`DeliveriesConfig::retain_bytes`], [`DeliveriesConfig::retain`] | the oldest segments go |
 //! | a page of a list | 20,000 records looked at | it is short, and has a next one |
+//! | the search for a delivery or a session | 2,000,000 records looked at | what is older is not found |
 //! | searches on disk at once | 2 | they wait |
+//! | summaries of what was read ([`summary`]) | 1,024 blocks of 4,096 records | the oldest are read again |
 //! | a follower that does not read | 1,024 records | it misses the oldest, and is told how many |
 //!
 //! What it does not do: decide anything. Without it the engine does the same.
@@ -25,6 +27,7 @@ mod gather;
 mod search;
 mod shown;
 mod store;
+mod summary;
 mod writing;
 
 pub use delivery::{

@@ -3,6 +3,7 @@
 use super::delivery::{Delivery, Entry, QuestionTrace};
 use super::filter::{DeliveryCursor, DeliveryFilter, DeliveryPage, PageOf, Subject};
 use super::store::Store;
+use super::summary::{Gathering, Summary, Term};
 use jackfield_hooks::DeliveryId;
 use jackfield_journal::{Limit, Reader};
 use jackfield_media::{ConnId, UnixTime};
@@ -14,6 +15,8 @@ use std::sync::atomic::Ordering;
 const PAGE_BUDGET: u64 = 20_000;
 /// Records that the search for one delivery, or for a session, looks at.
 const WHOLE_BUDGET: u64 = 2_000_000;
+/// Records that are read at once.
+const BATCH: usize = 256;
 /// How far the times of neighbouring records may be out of order, in microseconds: the wall clock is set now and then.
 const DISORDER: i64 = 60_000_000;
 
@@ -85,6 +88,9 @@ struct End {
 
 /// What is done with each entry, from the newest on.
 trait Look: Send + 'static {
+    /// Whether anything in a block with this summary can be of interest.
+    fn may_be_in(&self, summary: &Summary) -> bool;
+
     fn look(&mut self, position: u64, entry: &Entry) -> ControlFlow<()>;
 }
 
@@ -109,7 +115,8 @@ async fn run<L: Look>(store: &Arc<Store>, mut look: L, bounds: Bounds) -> Option
     searching.join().await
 }
 
-/// Reads the journal back until the search is over.
+/// Reads the journal back until the search is over. What it reads it summarises, and it passes over what was summarised
+/// and is of no interest; that counts as one record.
 fn read<L: Look>(store: &Store, reader: &Reader, look: &mut L, bounds: &Bounds, end: &mut End) {
     let mut before = bounds.before;
     if let Some(until) = bounds.until
@@ -117,8 +124,21 @@ fn read<L: Look>(store: &Store, reader: &Reader, look: &mut L, bounds: &Bounds, 
     {
         before = before.min(position.saturating_add(1));
     }
+    let mut gathering = Gathering::default();
+    gathering.jump(before);
     loop {
-        let batch = match reader.read_before(before, Limit::records(256)) {
+        if let Some((summary, begins)) = store.summaries().before(before)
+            && !look.may_be_in(&summary)
+        {
+            end.looked_at += 1;
+            before = begins;
+            gathering.jump(before);
+            if reader.first().is_none_or(|first| before <= first) {
+                return;
+            }
+            continue;
+        }
+        let batch = match reader.read_before(before, Limit::records(BATCH)) {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::warn!(%error, "Stored deliveries cannot be read");
@@ -126,7 +146,11 @@ fn read<L: Look>(store: &Store, reader: &Reader, look: &mut L, bounds: &Bounds, 
             }
         };
         for record in &batch.records {
-            let Some(entry) = Entry::parse(&record.body) else {
+            let entry = Entry::parse(&record.body);
+            if let Some(finished) = gathering.record(record.position, entry.as_ref()) {
+                store.summaries().keep(finished);
+            }
+            let Some(entry) = entry else {
                 store.unreadable.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
@@ -135,6 +159,9 @@ fn read<L: Look>(store: &Store, reader: &Reader, look: &mut L, bounds: &Bounds, 
             }
         }
         if batch.up_to == 0 {
+            if let Some(finished) = gathering.finish() {
+                store.summaries().keep(finished);
+            }
             return;
         }
         before = batch.up_to;
@@ -171,6 +198,20 @@ struct Listing {
 }
 
 impl Look for Listing {
+    fn may_be_in(&self, summary: &Summary) -> bool {
+        let filter = &self.filter;
+        let terms = [
+            filter.hook.as_ref().map(|hook| Term::Hook(hook.as_str())),
+            filter.event.map(Term::Event),
+            filter.key.as_ref().map(|key| Term::Key(key.as_str())),
+            filter.outcome.map(Term::Outcome),
+            filter.session_id.map(Term::Session),
+            filter.conn_id.map(Term::Conn),
+            filter.event_id.map(Term::EventId),
+        ];
+        terms.into_iter().flatten().all(|term| summary.may_hold(term))
+    }
+
     fn look(&mut self, position: u64, entry: &Entry) -> ControlFlow<()> {
         for (within, delivery) in (0..).zip(entry.deliveries()).collect::<Vec<(u32, _)>>().into_iter().rev() {
             let cursor = DeliveryCursor { position, within };
@@ -194,6 +235,17 @@ struct Finding {
 }
 
 impl Look for Finding {
+    fn may_be_in(&self, summary: &Summary) -> bool {
+        let of_conn = |conn: Option<ConnId>| conn.is_some_and(|conn| summary.may_hold(Term::Conn(conn)));
+        match self.wanted {
+            Wanted::Delivery(id) => summary.may_hold(Term::Delivery(id)),
+            Wanted::Questions(Subject::Connection(conn)) => of_conn(Some(conn)),
+            Wanted::Questions(Subject::Session(session)) => {
+                summary.may_hold(Term::Session(session)) || of_conn(self.found.conn_id)
+            }
+        }
+    }
+
     fn look(&mut self, _position: u64, entry: &Entry) -> ControlFlow<()> {
         match (self.wanted, entry) {
             (Wanted::Delivery(id), entry) => {

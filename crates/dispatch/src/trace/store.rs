@@ -5,6 +5,7 @@ use super::delivery::{Delivery, Entry};
 use super::follow::Follower;
 use super::gather::Raw;
 use super::shown::Shower;
+use super::summary::Summaries;
 use jackfield_events::Masker;
 use jackfield_hooks::{Outcome, Owner};
 use jackfield_journal::{Limit, Reader, Recovery};
@@ -46,6 +47,7 @@ pub(super) struct Store {
     /// Something came in.
     pub(super) woken: Notify,
     pub(super) searches: Semaphore,
+    summaries: Mutex<Summaries>,
     followers: broadcast::Sender<Arc<Delivery>>,
     last_number: u64,
     left_out: AtomicU64,
@@ -86,6 +88,7 @@ impl Store {
             disk,
             woken: Notify::new(),
             searches: Semaphore::new(SEARCHES),
+            summaries: Mutex::default(),
             followers: broadcast::Sender::new(FOLLOWED),
             last_number,
             left_out: AtomicU64::new(0),
@@ -186,6 +189,11 @@ impl Store {
             failing: self.failing.load(Ordering::Relaxed),
             bytes: self.disk.as_ref().map_or(0, |disk| disk.reader.bytes()),
         }
+    }
+
+    /// What is known of blocks of the journal. A leaf lock.
+    pub(super) fn summaries(&self) -> MutexGuard<'_, Summaries> {
+        self.summaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn incoming(&self) -> MutexGuard<'_, Incoming> {
