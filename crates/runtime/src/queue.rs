@@ -75,10 +75,10 @@ impl<T> Sender<T> {
     /// Queues the item without waiting.
     pub fn push(&self, item: T) -> Pushed<T> {
         let shared = &*self.0;
+        let mut items = shared.items();
         if shared.receiver_gone.load(Ordering::Acquire) > 0 {
             return Pushed::Closed(item);
         }
-        let mut items = shared.items();
         let outcome = if items.len() < shared.bound {
             items.push_back(item);
             Pushed::Queued
@@ -217,7 +217,13 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.0.receiver_gone.store(1, Ordering::Release);
+        let left = {
+            let mut items = self.0.items();
+            self.0.receiver_gone.store(1, Ordering::Release);
+            std::mem::take(&mut *items)
+        };
+        // Who waits for an answer to one of them sees that there will be none.
+        drop(left);
         self.0.drained.notify_waiters();
         self.0.drained.notify_one();
     }
@@ -226,6 +232,16 @@ impl<T> Drop for Receiver<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_goes_with_the_receiver() {
+        let (tx, rx) = bounded("t", 2, Full::Block);
+        let waits = Arc::new(());
+        assert_eq!(tx.push(Arc::clone(&waits)), Pushed::Queued);
+        drop(rx);
+        assert_eq!(Arc::strong_count(&waits), 1);
+        assert!(matches!(tx.push(waits), Pushed::Closed(_)));
+    }
 
     #[tokio::test]
     async fn a_full_queue_does_what_its_policy_says() {

@@ -246,13 +246,18 @@ impl Parts {
 
     fn configuration(&self) -> Configuration {
         let toml = self.config.to_toml();
-        let tables = toml::from_str(&toml).expect("invariant: the merged print-out is TOML");
+        let tables = toml::from_str(&toml).unwrap_or_else(|error| {
+            tracing::error!(%error, "The merged configuration cannot be read back");
+            serde_json::Value::Null
+        });
         Configuration { tables, toml }
     }
 
     /// Stops in order: no more clients, the events of their end, the hooks of these, what programs are left.
     pub(crate) async fn stop(self, drain_timeout: Duration) {
         self.health.drain();
+        // The API hears that nothing is done for it any more.
+        drop(self.requests);
         tracing::info!("Jackfield stops; a second signal ends it at once");
         let left = self.rtmp.stop(clock::now().after(FAREWELL)).await;
         if left > 0 {
@@ -305,7 +310,12 @@ fn with_outbox(
 }
 
 /// Feeds hooks from the outbox, if there is one; before anything is told.
-fn keep_notices(dispatch: &Dispatch, bus: &Bus, config: &Config, folder: &DataFolder) -> Result<(), KeepError> {
+fn keep_notices(
+    dispatch: &Dispatch,
+    bus: &Bus,
+    config: &Config,
+    folder: &DataFolder,
+) -> Result<(), KeepError> {
     dispatch.tell_on(bus);
     let Some(outbox) = bus.outbox().cloned() else { return Ok(()) };
     dispatch.keep_notices(KeepConfig { outbox, folder: folder.events(), retain: config.events.retain })
