@@ -14,6 +14,15 @@ mod conform;
 
 use crate::failed::Exit;
 
+/// How a hook's program is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It stays, and answers a line with a line.
+    Worker,
+    /// It is started for each event.
+    Run,
+}
+
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Hooks {
     /// Write a working starter of a hook, with its test.

@@ -82,7 +82,8 @@ pub(crate) async fn run(options: Listen) -> anyhow::Result<()> {
     }
     let follow = Follow::new(&api, &query, since);
     let form = if options.json { Form::Json } else { Form::Text(Paint::of_stdout()) };
-    let posted = post_all(follow, &forward, &mut state, form, options.count.unwrap_or(u64::MAX)).await;
+    let count = options.count.unwrap_or(u64::MAX);
+    let posted = Box::pin(post_all(follow, &forward, &mut state, form, count)).await;
     // Whatever ended it.
     state.keep()?;
     posted

@@ -10,6 +10,7 @@ mod line;
 mod report;
 mod workers;
 
+use super::Kind;
 use super::fixture::event_type;
 use super::local::{Handler, Local};
 use super::trying::duration;
@@ -65,7 +66,8 @@ pub(super) async fn run(options: Conform) -> anyhow::Result<Option<Exit>> {
     if events.is_empty() {
         events = EventType::ALL.to_vec();
     }
-    let handler = Handler::parse(&options.what, options.worker)?.ok_or_else(|| {
+    let kind = if options.worker { Kind::Worker } else { Kind::Run };
+    let handler = Handler::parse(&options.what, kind)?.ok_or_else(|| {
         let next = format!("A program is meant by its path: ./{}", options.what);
         Failed::new(Exit::Usage, format!("`{}` is no program and no URL", options.what), next)
     })?;

@@ -2,6 +2,7 @@
 
 mod starters;
 
+use super::Kind;
 use crate::failed::{Exit, Failed};
 use crate::paint::print;
 use clap::ValueEnum;
@@ -47,13 +48,6 @@ enum Language {
     Go,
     /// Rust, with serde_json.
     Rust,
-}
-
-/// How a hook is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Worker,
-    Run,
 }
 
 /// Writes the starter. Nothing that is there is written over.

@@ -1,6 +1,7 @@
 //! A handler that is called without a server, by the server's own code: the same transports, and the same engine
 //! for the verdict.
 
+use super::Kind;
 use crate::failed::{Exit, Failed};
 use jackfield_dispatch::{Call, Reply, Transport};
 use jackfield_events::{Answer, Decision, DeliveryFields, Event, EventSet, Masker, OnError, Reason, Verdict};
@@ -46,16 +47,16 @@ impl Handler {
     ///
     /// # Errors
     /// When it cannot be told what is meant.
-    pub(super) fn parse(text: &str, is_worker: bool) -> Result<Option<Self>, Failed> {
+    pub(super) fn parse(text: &str, kind: Kind) -> Result<Option<Self>, Failed> {
         if text.starts_with("http://") || text.starts_with("https://") {
-            if is_worker {
+            if kind == Kind::Worker {
                 return Err(Failed::new(Exit::Usage, "a URL is no worker", "Leave --worker out."));
             }
             return Ok(Some(Self::Url(text.to_owned())));
         }
         let words = words(text).map_err(|error| Failed::new(Exit::Usage, error, ""))?;
         let first = words.first().map_or("", String::as_str);
-        if !is_worker && !first.contains('/') && words.len() == 1 {
+        if kind == Kind::Run && !first.contains('/') && words.len() == 1 {
             if Path::new(first).is_file() {
                 let next = format!("A program is meant by its path: ./{first}");
                 return Err(Failed::new(
@@ -66,7 +67,10 @@ impl Handler {
             }
             return Ok(None);
         }
-        Ok(Some(if is_worker { Self::Worker(words) } else { Self::Run(words) }))
+        Ok(Some(match kind {
+            Kind::Worker => Self::Worker(words),
+            Kind::Run => Self::Run(words),
+        }))
     }
 }
 
@@ -316,18 +320,21 @@ mod tests {
 
     #[test]
     fn a_path_is_a_program_and_a_word_a_hook_of_the_server() {
-        let parse = |text, is_worker| Handler::parse(text, is_worker).unwrap();
+        let parse = |text, kind| Handler::parse(text, kind).unwrap();
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(
-            parse("./auth.py --x 'a b'", false),
+            parse("./auth.py --x 'a b'", Kind::Run),
             Some(Handler::Run(words(&["./auth.py", "--x", "a b"])))
         );
-        assert_eq!(parse("python3 auth.py", true), Some(Handler::Worker(words(&["python3", "auth.py"]))));
-        assert_eq!(parse("cat", true), Some(Handler::Worker(words(&["cat"]))));
-        assert_eq!(parse("http://h/x", false), Some(Handler::Url("http://h/x".to_owned())));
-        assert_eq!(parse("auth", false), None);
-        assert!(Handler::parse("http://h/x", true).is_err());
-        assert!(Handler::parse("./a 'b", false).is_err());
-        assert!(Handler::parse("Cargo.toml", false).is_err());
+        assert_eq!(
+            parse("python3 auth.py", Kind::Worker),
+            Some(Handler::Worker(words(&["python3", "auth.py"])))
+        );
+        assert_eq!(parse("cat", Kind::Worker), Some(Handler::Worker(words(&["cat"]))));
+        assert_eq!(parse("http://h/x", Kind::Run), Some(Handler::Url("http://h/x".to_owned())));
+        assert_eq!(parse("auth", Kind::Run), None);
+        assert!(Handler::parse("http://h/x", Kind::Worker).is_err());
+        assert!(Handler::parse("./a 'b", Kind::Run).is_err());
+        assert!(Handler::parse("Cargo.toml", Kind::Run).is_err());
     }
 }

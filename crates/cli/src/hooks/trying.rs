@@ -1,5 +1,6 @@
 //! `jackfield hooks test`: one call, for real.
 
+use super::Kind;
 use super::fixture::{FixtureArgs, event_type};
 use super::list::unknown;
 use super::local::{Handler, Local};
@@ -68,7 +69,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// Calls it and shows what came of it. The exit is that of a call that failed, or was not as expected.
 pub(super) async fn run(options: Test) -> anyhow::Result<Option<Exit>> {
     let spec = event_type(&options.event)?.spec();
-    let call = match Handler::parse(&options.what, options.worker)? {
+    let kind = if options.worker { Kind::Worker } else { Kind::Run };
+    let call = match Handler::parse(&options.what, kind)? {
         Some(handler) => {
             let event = options.fixture.event(spec)?;
             let local = Local::start().await?;

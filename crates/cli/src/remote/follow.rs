@@ -18,9 +18,11 @@ const LAST_PAUSE: Duration = Duration::from_secs(15);
 pub(crate) struct Follow<'a> {
     api: &'a Api,
     query: Vec<(&'a str, String)>,
-    /// Where it begins as long as no event has come.
-    since: Since,
-    /// The last event that was handed over.
+    /// Where it begins as long as no place was told; `None` is the server's own now, which no clock here knows better.
+    since: Option<Since>,
+    /// When this began, for a stream that is lost before a place was told.
+    began: Since,
+    /// The last place that was told.
     last: Option<String>,
     open: Option<(Response, Reader)>,
     ready: VecDeque<Message>,
@@ -58,7 +60,8 @@ impl<'a> Follow<'a> {
             open: None,
             ready: VecDeque::new(),
             pause: FIRST_PAUSE,
-            since: since.unwrap_or_else(Since::now),
+            since,
+            began: Since::now(),
         }
     }
 
@@ -90,9 +93,11 @@ impl<'a> Follow<'a> {
             self.pause = (self.pause * 2).min(LAST_PAUSE);
         }
         let mut query = self.query.clone();
-        if self.last.is_none() {
-            query.push(("since", self.since.text()));
-        }
+        let since = match self.state {
+            State::New => self.since.as_ref(),
+            State::Connected | State::Lost => Some(self.since.as_ref().unwrap_or(&self.began)),
+        };
+        query.extend(since.filter(|_| self.last.is_none()).map(|since| ("since", since.text())));
         match self.api.open(&["events", "stream"], &query, self.last.as_deref()).await {
             Ok(response) => {
                 self.open = Some((response, Reader::default()));

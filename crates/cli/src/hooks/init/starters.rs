@@ -1,6 +1,7 @@
 //! The files of the starters, as they lie in `starters/`: each folder there works and is tested as it is.
 
-use super::{Kind, Language};
+use super::Language;
+use crate::hooks::Kind;
 
 /// One starter.
 pub(super) struct Starter {
