@@ -8,7 +8,7 @@ import { may } from '../session.js';
 import { answered, button, document_, empty, facts, filters, heading, link, moment, pager, settled, table } from '../widgets.js';
 import { outcome } from './deliveries.js';
 
-const EVERY_MS = 3000;
+const EVERY_MS = 2000;
 
 const FILTERS = [
   { name: 'hook', label: 'Hook', hint: 'its name' },

@@ -7,7 +7,7 @@ import { millis, NONE, text } from '../format.js';
 import { may } from '../session.js';
 import { answered, badge, bar, button, document_, empty, facts, filters, heading, link, moment, pager, settled, table, tone } from '../widgets.js';
 
-const EVERY_MS = 3000;
+const EVERY_MS = 2000;
 
 const FILTERS = [
   { name: 'hook', label: 'Hook', hint: 'its name' },
