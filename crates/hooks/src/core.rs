@@ -76,6 +76,8 @@ pub struct Core<H> {
     questions: BTreeMap<QuestionId, Question<H>>,
     notices: BTreeMap<DeliveryId, Notice>,
     lanes: BTreeMap<LaneKey, Lane>,
+    /// Notices that hold a lane which stands still.
+    standing: usize,
     calls: BTreeMap<CallId, Running>,
     /// Calls of notices that count in the limit over all hooks.
     shared_out: usize,
@@ -107,6 +109,7 @@ impl<H: Clone> Core<H> {
             questions: BTreeMap::new(),
             notices: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            standing: 0,
             calls: BTreeMap::new(),
             shared_out: 0,
             timers: BTreeSet::new(),

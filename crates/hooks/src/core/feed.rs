@@ -4,7 +4,10 @@
 //! because its first notice waits for its next try, would soon fill the queue and hold up all others; of such a
 //! lane only the positions are kept once some of its notices wait, and read again when it moves on.
 
-use super::slot::{About, Configured, HookId, LaneKey, Whose};
+mod known;
+mod parking;
+
+use super::slot::{About, Configured, HookId};
 use super::{Core, DisabledBy, DropCause, FeedId, Hunger, Origin, Output};
 use crate::{Cursor, DeliveryId, HookSpec, Mutation};
 use jackfield_events::{Event, EventType};
@@ -12,12 +15,8 @@ use jackfield_media::{Mono, Text, UnixTime};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Notices that wait in a lane that stands still, before only their positions are kept.
-const LANE_SHARE: usize = 16;
 /// Positions that are kept for one hook; eight bytes each. With more, nothing is taken from the log.
 const MOST_PARKED: usize = 100_000;
-/// Positions that are asked for at once.
-const ASKED_AT_ONCE: usize = 64;
 
 /// Where a hook stands in the log.
 #[derive(Debug)]
@@ -237,33 +236,6 @@ impl<H: Clone> Core<H> {
         self.take_turns();
     }
 
-    /// Whether this hook is not called, and who said so.
-    #[must_use]
-    pub fn disabled(&self, hook_id: &str) -> Option<DisabledBy> {
-        self.hook_of(hook_id).and_then(|hook| self.slots.get(&hook)).and_then(|slot| slot.disabled)
-    }
-
-    /// The configuration of the hook of this id.
-    #[must_use]
-    pub fn spec_of(&self, hook_id: &str) -> Option<&HookSpec> {
-        let hook = self.hook_of(hook_id)?;
-        self.slots.get(&hook).map(super::slot::Slot::spec)
-    }
-
-    /// The id of the hook of this name.
-    #[must_use]
-    pub fn id_of(&self, name: &str) -> Option<Text> {
-        let mut specs = self.plan.steps.iter().map(|(_, configured)| &configured.spec);
-        specs.find(|spec| spec.name.as_str() == name).map(|spec| spec.id.clone())
-    }
-
-    /// Id and name of every hook, in the configured order.
-    #[must_use]
-    pub fn names(&self) -> Vec<(Text, Text)> {
-        let specs = self.plan.steps.iter().map(|(_, configured)| &configured.spec);
-        specs.map(|spec| (spec.id.clone(), spec.name.clone())).collect()
-    }
-
     /// The cursors that have moved since this was last asked, with the ids of their hooks.
     pub fn changed_cursors(&mut self) -> Vec<(Text, Cursor)> {
         let mut changed = Vec::new();
@@ -314,33 +286,6 @@ impl<H: Clone> Core<H> {
         own.map(|(hook, configured)| (*hook, Arc::clone(configured))).collect()
     }
 
-    /// Positions of lanes that move again, as many as there is room for.
-    fn parked_that_may_go(&self, hook: HookId) -> Vec<u64> {
-        let Some((slot, feed)) = self.slots.get(&hook).and_then(|slot| Some((slot, slot.feed.as_ref()?)))
-        else {
-            return Vec::new();
-        };
-        let mut positions: Vec<u64> = Vec::new();
-        let most = slot.room().min(ASKED_AT_ONCE);
-        if feed.parked_count == 0 || self.is(Mutation::ParkedForgotten) {
-            return positions;
-        }
-        for (about, parked) in &feed.parked {
-            let share = self.share_left(&self.lane_key(hook, slot.spec(), about.clone()));
-            positions.extend(parked.iter().take(share.min(most.saturating_sub(positions.len()))));
-        }
-        positions
-    }
-
-    /// How many more notices a lane takes: none while it stands still with its share.
-    fn share_left(&self, key: &LaneKey) -> usize {
-        match self.lanes.get(key) {
-            Some(lane) if lane.stands_still() => 0,
-            Some(lane) => LANE_SHARE.saturating_sub(lane.waiting_count()),
-            None => LANE_SHARE,
-        }
-    }
-
     /// Whether every member that needs this event has room for it.
     fn has_room(
         &mut self,
@@ -356,10 +301,11 @@ impl<H: Clone> Core<H> {
             if feed.cursor.is_done(position) || !self.is_for(&configured.spec, event) {
                 continue;
             }
-            let fits = if self.must_park(*hook, &configured.spec, event) {
-                feed.parked_count < MOST_PARKED
-            } else {
-                slot.room() > 0 || self.is(Mutation::FullIsPassedOver)
+            let (may_park, may_queue) = (feed.parked_count < MOST_PARKED, slot.room() > 0);
+            let fits = match (may_park, may_queue || self.is(Mutation::FullIsPassedOver)) {
+                (true, true) => true,
+                (false, false) => false,
+                (may_park, _) => self.must_park(*hook, &configured.spec, event) == may_park,
             };
             if !fits {
                 room = false;
@@ -374,18 +320,6 @@ impl<H: Clone> Core<H> {
     fn is_for(&self, spec: &HookSpec, event: &Event) -> bool {
         let selected = spec.streams.matches(event.scope().stream_key.as_ref());
         spec.on.contains(event.event_type()) && (selected || self.is(Mutation::StreamsIgnored))
-    }
-
-    /// Whether only the position of this event is kept: its lane stands still and has its share, or others of the
-    /// lane wait so already.
-    fn must_park(&self, hook: HookId, spec: &HookSpec, event: &Event) -> bool {
-        let key = self.lane_of(hook, spec, event);
-        let feed = self.slots.get(&hook).and_then(|slot| slot.feed.as_ref());
-        let others = feed.is_some_and(|feed| feed.parked_count > 0 && feed.parked.contains_key(&key.about));
-        let share = LANE_SHARE.min((spec.queue / 4).max(1));
-        let still =
-            || self.lanes.get(&key).is_some_and(|lane| lane.stands_still() && lane.waiting_count() >= share);
-        others || still()
     }
 
     fn give(&mut self, hook: HookId, configured: &Configured<H>, before: u64, event: &Arc<Event>) {
@@ -437,39 +371,6 @@ impl<H: Clone> Core<H> {
         }
     }
 
-    fn unpark(&mut self, hook: HookId, position: u64, event: Option<&Arc<Event>>) {
-        let Some(slot) = self.slots.get_mut(&hook) else { return };
-        let configured = Arc::clone(&slot.configured);
-        let room = slot.room();
-        let Some(feed) = slot.feed.as_mut() else { return };
-        let lane = feed.parked.iter_mut().find(|(_, parked)| parked.front() == Some(&position));
-        let Some((about, parked)) = lane else { return };
-        if event.is_some() && room == 0 {
-            feed.starved = true;
-            return;
-        }
-        parked.pop_front();
-        feed.parked_count -= 1;
-        if parked.is_empty() {
-            let about = about.clone();
-            feed.parked.remove(&about);
-        }
-        match event {
-            Some(event) if self.is_for(&configured.spec, event) => {
-                self.queue(hook, &configured.spec, event, Origin::Log);
-            }
-            Some(_) => self.acknowledge(hook, position),
-            None => {
-                self.acknowledge(hook, position);
-                if let Some(slot) = self.slots.get_mut(&hook) {
-                    slot.untold += 1;
-                    slot.tally.dropped += 1;
-                }
-            }
-        }
-        self.stir(hook);
-    }
-
     /// A notice of the log is delivered or given up.
     pub(super) fn acknowledge(&mut self, hook: HookId, position: u64) {
         if let Some(feed) = self.slots.get_mut(&hook).and_then(|slot| slot.feed.as_mut()) {
@@ -501,26 +402,6 @@ impl<H: Clone> Core<H> {
         {
             feed.starved = false;
             self.call_for_food(hook);
-        }
-    }
-
-    /// A lane has moved: what was passed over because it stood still may be had now.
-    pub(super) fn stir_lane(&mut self, key: &LaneKey) {
-        let hooks: Vec<HookId> = match &key.whose {
-            Whose::Hook(hook) => vec![*hook],
-            Whose::Group(group) => {
-                let own = self.plan.steps.iter();
-                let own = own.filter(|(_, configured)| configured.spec.lane_group.as_ref() == Some(group));
-                own.map(|(hook, _)| *hook).collect()
-            }
-        };
-        for hook in hooks {
-            let feed = self.slots.get(&hook).and_then(|slot| slot.feed.as_ref());
-            let waits =
-                feed.is_some_and(|feed| feed.parked_count > 0 && feed.parked.contains_key(&key.about));
-            if waits && self.share_left(key) > LANE_SHARE / 2 {
-                self.call_for_food(hook);
-            }
         }
     }
 

@@ -256,6 +256,7 @@ impl<H: Clone> Core<H> {
             && let Some(lane) = self.lanes.get_mut(&notice.lane)
         {
             lane.pausing = lane.pausing.saturating_sub(1);
+            self.standing = self.standing.saturating_sub(1);
         }
         match notice.place {
             Place::Holding => self.release(&notice.lane),

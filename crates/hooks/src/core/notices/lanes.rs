@@ -67,6 +67,7 @@ impl<H: Clone> Core<H> {
     /// were queued.
     pub(in crate::core) fn sort_into_lanes(&mut self) {
         self.lanes.clear();
+        self.standing = 0;
         let all: Vec<DeliveryId> = self.notices.keys().copied().collect();
         for delivery in all {
             let Some(notice) = self.notices.get(&delivery) else { continue };
@@ -79,7 +80,9 @@ impl<H: Clone> Core<H> {
             match notice.place {
                 Place::Holding => {
                     lane.holding += 1;
-                    lane.pausing += usize::from(matches!(notice.stage, Stage::Pausing(_)));
+                    let pauses = usize::from(matches!(notice.stage, Stage::Pausing(_)));
+                    lane.pausing += pauses;
+                    self.standing += pauses;
                 }
                 Place::Waiting => lane.waiting.push_back(delivery),
                 Place::Aside => {}

@@ -73,6 +73,7 @@ impl<H: Clone> Core<H> {
             && let Some(lane) = self.lanes.get_mut(&lane)
         {
             lane.pausing += 1;
+            self.standing += 1;
         }
         self.keep_bound(hook);
         self.stir(hook);
@@ -96,6 +97,7 @@ impl<H: Clone> Core<H> {
             && let Some(lane) = self.lanes.get_mut(&notice.lane)
         {
             lane.pausing = lane.pausing.saturating_sub(1);
+            self.standing = self.standing.saturating_sub(1);
         }
         let hook = notice.hook;
         self.make_ready(hook, delivery);
