@@ -1,16 +1,16 @@
 //! Notices that survive: the log that hooks are fed from, their cursors, and what is given up.
 
+mod letters;
+mod saving;
+
 use super::{Dispatch, Inner, State};
 use crate::courier;
-use crate::cursor::{CursorFile, Cursors, Saved};
-use crate::dead::{DeadLetters, Death, Store};
+use crate::cursor::Cursors;
+use crate::dead::{DeadLetters, Store};
 use jackfield_bus::{Bus, Outbox};
 use jackfield_events::notices::HookDisabled;
-use jackfield_events::{DisabledReason, Event, Scope};
-use jackfield_hooks::{
-    Cursor, DeliveryId, DisabledBy, DropCause, Dropped, FeedId, HookSpec, Next, Origin, Outcome,
-};
-use jackfield_hooks::{Owner, Settled, Start};
+use jackfield_events::{DisabledReason, Scope};
+use jackfield_hooks::{Cursor, DeliveryId, DisabledBy, FeedId, HookSpec, Origin, Start};
 use jackfield_journal::JournalError;
 use jackfield_media::{Mono, Text, UnixTime};
 use jackfield_runtime::{Joining, clock};
@@ -21,12 +21,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long cursors may be older on disk than what was done.
-const SAVE_EVERY: Duration = Duration::from_millis(100);
-/// With more bytes of cursors they are written less often: so many in that time.
-const BYTES_AT_ONCE: u64 = 64 * 1024;
-/// How long a disk that takes no cursor is left alone.
-const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
 /// The number of a delivery that is told again and that nobody keeps.
 const NOBODYS: u64 = 0;
 
@@ -118,7 +112,7 @@ impl Dispatch {
         let store = Arc::new(Store::open(folder.join("dead"))?);
         let (unsaved, couriers) = (BTreeSet::new(), BTreeMap::new());
         self.0.state().keep = Some(Keep { outbox, store, cursors, retain, unsaved, couriers });
-        let saver = save_again_and_again(
+        let saver = saving::save_again_and_again(
             Arc::downgrade(&self.0),
             Arc::clone(&self.0.changed),
             self.0.tasks.stopping(),
@@ -257,107 +251,6 @@ impl State {
             called.notify_one();
         }
     }
-
-    /// A call of a notice has ended: a letter, if it was the last one.
-    pub(super) fn bury(&self, now: Mono, settled: &Settled) {
-        let (origin, next) = (settled.origin, settled.next);
-        if settled.owner != Owner::Notice || (origin == Origin::Log && next != Next::Lost) {
-            return;
-        }
-        let Some(keep) = &self.keep else { return };
-        let at = clock::unix_now();
-        let death = Death {
-            hook: &settled.hook,
-            hook_id: &settled.hook_id,
-            event: &settled.event,
-            attempts: settled.attempt,
-            outcome: settled.outcome,
-            detail: &settled.detail,
-            first_at: ago(at, settled.first_failed.map_or(Duration::ZERO, |failed| now - failed)),
-            at,
-            limit: self.letters_of(&settled.hook_id),
-        };
-        match (origin, next) {
-            (Origin::Log | Origin::Again(NOBODYS), Next::Lost) => keep.store.add(&death),
-            (Origin::Again(id), Next::Over) => keep.store.delivered(id, at),
-            (Origin::Again(id), Next::Lost) => keep.store.died_again(id, &death),
-            (Origin::Again(id), Next::Kept) => keep.store.released(id),
-            _ => {}
-        }
-    }
-
-    /// A notice is not delivered: a letter, if it is not in the log either.
-    pub(super) fn bury_dropped(&self, now: Mono, dropped: &Dropped) {
-        let Some(keep) = self.keep.as_ref().filter(|_| dropped.origin.is_kept()) else { return };
-        let given_up = dropped.cause == DropCause::QueueFull;
-        let at = clock::unix_now();
-        let death = Death {
-            hook: &dropped.hook,
-            hook_id: &dropped.hook_id,
-            event: &dropped.event,
-            attempts: dropped.attempts,
-            outcome: Outcome::Overload,
-            detail: "more of this hook's notices waited for a further try than its queue holds",
-            first_at: ago(at, dropped.first_failed.map_or(Duration::ZERO, |failed| now - failed)),
-            at,
-            limit: self.letters_of(&dropped.hook_id),
-        };
-        match dropped.origin {
-            Origin::Log if given_up => keep.store.add(&death),
-            Origin::Again(id) if id != NOBODYS && given_up => keep.store.died_again(id, &death),
-            Origin::Again(id) if id != NOBODYS => keep.store.released(id),
-            _ => {}
-        }
-    }
-
-    /// How many dead letters of this hook are kept.
-    fn letters_of(&self, hook_id: &Text) -> usize {
-        self.core.spec_of(hook_id).map_or(0, |spec| spec.dead_letters)
-    }
-
-    /// Where every hook stands whose cursor moved. To be called before a hook goes.
-    pub(super) fn remember(&mut self) {
-        let at = clock::unix_now();
-        let changed = self.core.changed_cursors();
-        let Some(keep) = &mut self.keep else { return };
-        for (id, cursor) in changed {
-            let disabled = keep.cursors.saved(&id).and_then(|saved| saved.disabled);
-            let name = self.core.spec_of(&id).map_or_else(|| id.clone(), |spec| spec.name.clone());
-            keep.unsaved.insert(id.clone());
-            keep.cursors.set(id, Saved { name, cursor, disabled, at });
-        }
-    }
-
-    /// What has to be written: every cursor that moved.
-    fn take_unsaved(&mut self) -> Option<(Arc<Store>, Vec<CursorFile>)> {
-        self.remember();
-        let at = clock::unix_now();
-        let core = &self.core;
-        let keep = self.keep.as_mut()?;
-        for id in &keep.unsaved {
-            let Some(saved) = keep.cursors.saved(id).cloned() else { continue };
-            let Some(revision) = core.spec_of(id).map(|spec| spec.revision) else { continue };
-            let disabled = core.disabled(id).map(|by| (by, revision));
-            keep.cursors.set(id.clone(), Saved { disabled, at, ..saved });
-        }
-        let files: Vec<CursorFile> =
-            std::mem::take(&mut keep.unsaved).iter().filter_map(|id| keep.cursors.file(id)).collect();
-        Some((Arc::clone(&keep.store), files))
-    }
-
-    /// Something of this hook that is kept has changed.
-    pub(super) fn must_save(&mut self, hook_id: Text) {
-        if let Some(keep) = &mut self.keep {
-            keep.unsaved.insert(hook_id);
-        }
-    }
-
-    /// They could not be written.
-    fn take_back(&mut self, ids: impl IntoIterator<Item = Text>) {
-        if let Some(keep) = &mut self.keep {
-            keep.unsaved.extend(ids);
-        }
-    }
 }
 
 impl Inner {
@@ -396,34 +289,10 @@ impl Inner {
             state.take_unsaved()
         };
         if let Some((store, files)) = unsaved
-            && let Err(error) = write(&store, &files)
+            && let Err(error) = saving::write(&store, &files)
         {
             tracing::error!(%error, "The hooks' places in the log cannot be written");
         }
-    }
-
-    /// Tells these dead letters once more, one after the other as there is room.
-    pub(crate) fn replay(
-        self: &Arc<Self>,
-        store: Arc<Store>,
-        hook_id: Text,
-        letters: Vec<crate::DeadLetterId>,
-    ) {
-        let (inner, stopping) = (Arc::downgrade(self), self.tasks.stopping());
-        let _context = self.runtime.enter();
-        drop(self.tasks.spawn("hooks-replay", async move {
-            for (index, id) in letters.iter().enumerate() {
-                let told = tell_again(&inner, &store, &hook_id, *id);
-                let told = tokio::select! {
-                    told = told => told,
-                    () = stopping.cancelled() => false,
-                };
-                if !told {
-                    letters.iter().skip(index).for_each(|id| store.released(id.0));
-                    return;
-                }
-            }
-        }));
     }
 
     /// Tells the world that a hook is disabled.
@@ -446,25 +315,6 @@ impl Inner {
         }
     }
 
-    /// Writes every cursor that moved, and the letters before them.
-    /// Returns how many bytes these were.
-    pub(super) async fn save(&self) -> u64 {
-        let Some((store, files)) = self.state().take_unsaved() else { return 0 };
-        if files.is_empty() && store.is_written() {
-            return 0;
-        }
-        let bytes = files.iter().map(CursorFile::bytes).sum();
-        let write = move || write(&store, &files).map_err(|error| (error, files));
-        match self.tasks.blocking("hooks-cursors", write).join().await {
-            Some(Ok(())) | None => {}
-            Some(Err((error, files))) => {
-                tracing::error!(%error, "The hooks' places in the log cannot be written");
-                self.state().take_back(files.into_iter().map(CursorFile::into_id));
-            }
-        }
-        bytes
-    }
-
     /// Whether all of the log was given to the hooks that could take it by then.
     pub(super) fn is_all_given(&self, state: &State, until: Mono) -> bool {
         state.keep.as_ref().is_none_or(|keep| state.core.is_fed_up_to(keep.outbox.last(), until))
@@ -473,36 +323,6 @@ impl Inner {
 
 fn ago(at: UnixTime, since: Duration) -> UnixTime {
     UnixTime(at.0.saturating_sub(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
-}
-
-fn write(store: &Store, files: &[CursorFile]) -> io::Result<()> {
-    store.flush(clock::unix_now())?;
-    files.iter().try_for_each(CursorFile::write)
-}
-
-/// Saves what has changed, not more often than [`SAVE_EVERY`].
-async fn save_again_and_again(
-    inner: Weak<Inner>,
-    changed: Arc<Notify>,
-    stopping: jackfield_runtime::CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = changed.notified() => {}
-            () = stopping.cancelled() => return,
-        }
-        let Some(strong) = inner.upgrade() else { return };
-        let bytes = strong.save().await;
-        let failed = strong.state().keep.as_ref().is_some_and(|keep| !keep.unsaved.is_empty());
-        drop(strong);
-        if failed {
-            clock::sleep(AFTER_AN_ERROR).await;
-            changed.notify_one();
-        } else {
-            let times = u32::try_from(1 + bytes / BYTES_AT_ONCE).unwrap_or(u32::MAX);
-            clock::sleep(SAVE_EVERY.saturating_mul(times)).await;
-        }
-    }
 }
 
 /// Looks up where a hook begins that begins at a time.
@@ -518,37 +338,4 @@ async fn find_place(inner: Weak<Inner>, hook_id: Text, time: UnixTime) {
         state.send_couriers(&inner);
     });
     let _bytes = inner.save().await;
-}
-
-/// Tells a hook a dead letter, when there is room. Whether there was; not if the hook is gone or disabled.
-async fn tell_again(
-    inner: &Weak<Inner>,
-    store: &Arc<Store>,
-    hook_id: &Text,
-    id: crate::DeadLetterId,
-) -> bool {
-    let event: Option<Arc<Event>> = {
-        let (Some(strong), store) = (inner.upgrade(), Arc::clone(store)) else { return false };
-        strong.tasks.blocking("dead letter", move || store.event(id)).join().await.flatten()
-    };
-    let Some(event) = event else {
-        // It went meanwhile, or cannot be read: there is nothing to tell.
-        store.released(id.0);
-        return true;
-    };
-    loop {
-        let Some(strong) = inner.upgrade() else { return false };
-        let ended = strong.ended.notified();
-        tokio::pin!(ended);
-        ended.as_mut().enable();
-        let origin = Origin::Again(id.0);
-        let told = strong.input(None, |state, now| state.core.notify_hook(now, hook_id, &event, origin));
-        if told.is_some() {
-            return true;
-        }
-        if !strong.is_called(hook_id) {
-            return false;
-        }
-        ended.await;
-    }
 }
