@@ -18,9 +18,9 @@
 
 mod api_hooks;
 pub mod config;
+mod control;
 mod exposure;
 mod folder;
-mod control;
 mod hooks;
 mod logging;
 mod parts;

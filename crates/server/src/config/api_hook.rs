@@ -46,7 +46,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(crate) fn read_api_hook(&self, body: &Map<String, Value>) -> Result<Hook, Vec<FieldProblem>> {
+    pub fn read_api_hook(&self, body: &Map<String, Value>) -> Result<Hook, Vec<FieldProblem>> {
         let mut cx = Reading::default();
         refuse_what_is_here(body, self.api.allow_programs)?;
         let whole = source("", "", &mut cx);
@@ -96,7 +96,8 @@ impl Config {
 
 impl Hook {
     /// Every key that it has, its secrets masked.
-    pub(crate) fn settings(&self) -> Map<String, Value> {
+    #[must_use]
+    pub fn settings(&self) -> Map<String, Value> {
         let keys = self.keys.show();
         let read =
             keys.iter().filter(|(key, value)| !value.is_empty() && hook::is_read(key.name, &self.keys));

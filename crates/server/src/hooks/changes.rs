@@ -29,7 +29,8 @@ impl Hooks {
                 if self.made.count() >= MAX_HOOKS {
                     return Err(HookRefused::TooMany(MAX_HOOKS));
                 }
-                enabled = (!hook.keys.enabled).then_some(Enabled::No);
+                // Also where a former one of this id was switched otherwise.
+                enabled = Some(if hook.keys.enabled { Enabled::Yes } else { Enabled::No });
                 (hook.name, self.made.with(kept_of(body)))
             }
             HookChange::Replace(body) => {
