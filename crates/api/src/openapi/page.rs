@@ -8,6 +8,9 @@ use std::fmt::{self, Display, Write};
 
 const STYLE: &str = include_str!("page.css");
 
+/// Errors that any operation may answer with; they are told once.
+const EVERYWHERE: [&str; 5] = ["401", "403", "429", "503", "default"];
+
 /// The content security policy of the page: its own style and nothing else.
 pub(super) fn policy() -> String {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
@@ -87,7 +90,8 @@ fn write_page(out: &mut String, document: &Value) -> fmt::Result {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} API</title><style>{STYLE}</style></head><body><header><h1>{title} API <small>{version}</small></h1>{about}\
-         <p>For programs: <a href=\"/api/v1/openapi.json\">openapi.json</a></p></header><nav><h2>Operations</h2>",
+         <p>Besides what stands there, any operation may answer with 401, 403, 429, 503 or another error, each a \
+         <a href=\"#type-Problem\">Problem</a>.</p><p>For programs: <a href=\"/api/v1/openapi.json\">openapi.json</a></p></header><nav><h2>Operations</h2>",
         title = Escaped(text(info, "title")),
         version = Escaped(text(info, "version")),
         about = Prose(text(info, "description")),
@@ -178,7 +182,9 @@ fn write_operation(out: &mut String, method: &str, path: &str, operation: &Value
         write!(out, "<p>Body: {} ({})</p>", kind_of(schema), Escaped(kind))?;
     }
     out.push_str("<table><thead><tr><th>Answer</th><th>Body</th><th></th></tr></thead><tbody>");
-    for (status, response) in members(operation, "responses") {
+    for (status, response) in
+        members(operation, "responses").filter(|(status, response)| is_own(status, response))
+    {
         let body = members(response, "content").next().and_then(|(_, content)| content.get("schema"));
         write!(
             out,
@@ -190,6 +196,12 @@ fn write_operation(out: &mut String, method: &str, path: &str, operation: &Value
     }
     out.push_str("</tbody></table></article>");
     Ok(())
+}
+
+/// Whether an answer is one of this operation, and none that all have.
+fn is_own(status: &str, response: &Value) -> bool {
+    let is_problem = members(response, "content").any(|(kind, _)| kind == "application/problem+json");
+    !is_problem || !EVERYWHERE.contains(&status)
 }
 
 fn write_parameters(out: &mut String, operation: &Value) -> fmt::Result {
