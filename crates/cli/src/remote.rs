@@ -237,11 +237,12 @@ impl Api {
 
     fn unreachable(&self, why: &str) -> Failed {
         let wrong = format!("cannot reach the server at {}: {why}", self.address());
-        Failed::new(
-            Exit::Unreachable,
-            wrong,
-            "Is it running there, with its HTTP listener on? --api URL or JACKFIELD_API names another address.",
-        )
+        let next = if why.contains("certificate") {
+            "--tls-ca FILE names an authority of your own that is to be believed."
+        } else {
+            "Is it running there, with its HTTP listener on? --api URL or JACKFIELD_API names another address."
+        };
+        Failed::new(Exit::Unreachable, wrong, next)
     }
 
     fn no_api(&self, why: &str) -> Failed {

@@ -3,6 +3,7 @@
 use super::{run, to};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
+use jackfield_e2e::tls::Authority;
 use jackfield_e2e::{Finished, Program, Receiver, Reply, SOON, Scratch, Server, free_port};
 use serde_json::{Value, json};
 
@@ -432,5 +433,29 @@ fn a_listener_waits_for_its_receiver_and_ends_when_that_wants_no_more() -> Resul
     let other =
         run(folder.path(), &["listen", "--forward", &url, "--api", "localhost:9", "--state", "state.json"])?;
     ensure!(other.code == Some(1) && other.stderr.contains("is the state of"), "{other:?}");
+    Ok(())
+}
+
+#[test]
+fn a_server_behind_tls_is_believed_by_its_authority() -> Result<()> {
+    let (folder, authority) = (Scratch::new()?, Authority::new()?);
+    let identity = authority.identity(&["localhost", "127.0.0.1"])?;
+    let ca = folder.file("ca.pem", &authority.pem())?.display().to_string();
+    let cert = folder.file("own.pem", &identity.certificate_pem())?;
+    let key = folder.file("own.key", &identity.key_pem())?;
+    let config = format!(
+        "[rtmps]\ncert = {:?}\nkey = {:?}\n[http]\ntls_listen = \"127.0.0.1:0\"\n",
+        cert.display().to_string(),
+        key.display().to_string()
+    );
+    let server = Server::builder().config(config).start()?;
+    let api = format!("https://{}", server.address("https")?);
+    let data = server.folder().join("data").display().to_string();
+    let list = ["hooks", "list", "--api", &api, "--data-dir", &data];
+    let ran = run(folder.path(), &[&list[..], &["--tls-ca", &ca]].concat())?;
+    ensure!(ran.code == Some(0) && ran.stdout.contains("stdio"), "{ran:?}");
+    let ran = run(folder.path(), &list)?;
+    ensure!(ran.code == Some(3) && ran.stderr.contains("--tls-ca FILE"), "{ran:?}");
+    server.stop()?;
     Ok(())
 }
