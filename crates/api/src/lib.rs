@@ -18,7 +18,7 @@
 //! A group of endpoints is a module with `pub(crate) fn routes() -> OpenApiRouter<Api>`, merged in `endpoints` below. A handler
 //! carries `#[utoipa::path]`, which is both its route and its place in the document, so the two cannot differ:
 //!
-//! ```ignore
+//! ```text
 //! #[utoipa::path(get, path = "/api/v1/things", tag = "things", params(ThingsQuery),
 //!     responses((status = 200, description = "The things.", body = Listed<Thing>)),
 //!     security(("bearer" = ["read"])))]
@@ -34,13 +34,13 @@
 //! ```
 //!
 //! - The scope in `security` is that of the first line. Whoever does not have it for anything is refused before anything of
-//!   the request is read ([`guard`]); whether it covers this stream is for the handler to ask.
+//!   the request is read (`guard`); whether it covers this stream is for the handler to ask.
 //! - `ThingsQuery` derives `Deserialize` and `IntoParams`, has `#[serde(default, deny_unknown_fields)]`, and no flattened fields
 //!   (serde cannot refuse unknown ones beside them): lists write `limit: Limit` and `cursor: Option<Cursor>` out.
-//! - A body is taken by [`body::Strict`]; its type has `#[serde(deny_unknown_fields)]` and `ToSchema`.
+//! - A body is taken by `body::Strict`; its type has `#[serde(deny_unknown_fields)]` and `ToSchema`.
 //! - Answers are types with `Serialize` and `ToSchema` of this crate: what goes over the wire is decided at the edge.
 //! - The answers that every operation has (401, 403, 429, 503, and 400, 413, 415, 422 where there is something to be wrong)
-//!   are put into the document by [`openapi`]; a handler documents its own.
+//!   are put into the document by `openapi`; a handler documents its own.
 //!
 //! | specification | version |
 //! |---|---|
