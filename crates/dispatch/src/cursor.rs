@@ -236,9 +236,9 @@ fn parse(bytes: &[u8]) -> Result<(Text, Saved), String> {
     Ok((file.id.into(), Saved { name: file.name.into(), cursor, disabled, at: UnixTime(file.at) }))
 }
 
-/// For tests: reads a file and writes it again.
-#[cfg(test)]
-fn cursor_again(bytes: &[u8]) -> Option<Vec<u8>> {
+/// Reads a file and writes it again, for the fuzzer.
+#[must_use]
+pub fn cursor_again(bytes: &[u8]) -> Option<Vec<u8>> {
     let (id, saved) = parse(bytes).ok()?;
     Some(text(&id, &saved))
 }

@@ -7,6 +7,7 @@ mod form;
 mod letter;
 mod store;
 
+pub use form::letter_again;
 pub use letter::{
     BadDeadLetterId, DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLettersCounters,
 };

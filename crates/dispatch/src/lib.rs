@@ -37,6 +37,13 @@ mod record;
 mod trace;
 mod transport;
 
+/// Parsers of files, for the fuzzer.
+#[doc(hidden)]
+pub mod parsers {
+    pub use crate::cursor::cursor_again;
+    pub use crate::dead::letter_again;
+}
+
 pub use dead::{
     BadDeadLetterId, DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetters,
     DeadLettersCounters,
