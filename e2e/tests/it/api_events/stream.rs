@@ -2,7 +2,8 @@
 
 use super::{api, of_prefix, publish};
 use anyhow::{Context, Result, ensure};
-use jackfield_e2e::{Frame, Receiver, Reply, SOON, Server};
+use jackfield_e2e::{Frame, Receiver, Reply, SOON, Server, all_cases, eventually};
+use serde_json::json;
 
 /// The events of a stream of frames, as type and `seq`.
 fn told(frames: &[Frame]) -> Vec<(String, u64)> {
@@ -98,6 +99,37 @@ fn deliveries_are_followed_beside_events() -> Result<()> {
     both.wait("its event", SOON, |frame| frame.event == "publish_start")?;
     only.wait("a delivery", SOON, |frame| frame.event == "delivery")?;
     ensure!(!only.frames().all().iter().any(|frame| frame.event == "publish_start"));
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn what_the_log_has_no_more_is_told_as_a_gap() -> Result<()> {
+    if !all_cases() {
+        // The log looks at its age and size every ten seconds.
+        eprintln!("left out: part of `make test-all`");
+        return Ok(());
+    }
+    let server =
+        Server::builder().config("[events]\nretain_bytes = \"1MiB\"\nmemory = \"1MiB\"\n").start()?;
+    let api = api(&server)?;
+    let data = json!({"tc_url": "x".repeat(60_000)});
+    let mut last = 0;
+    for _ in 0..100 {
+        let sent =
+            api.post("events/trigger", &json!({"event": "publish_start", "data": data}))?.expect(202)?;
+        last = sent.body["seq"].as_str().context("a seq")?.parse::<u64>()?;
+    }
+    let (gap, first) = eventually("a gap in the place of what is gone", SOON, || {
+        let stream = api.follow("since=1", None)?;
+        stream.wait("the last event", SOON, |frame| frame.id == Some(last.to_string()))?;
+        let frames = stream.frames().all();
+        let Some(gap) = frames.iter().find(|frame| frame.event == "gap") else { return Ok(None) };
+        Ok(Some((gap.data.clone(), told(&frames).first().cloned())))
+    })?;
+    let number = |name: &str| gap[name].as_str().and_then(|text| text.parse::<u64>().ok());
+    ensure!(number("from") == Some(2) && number("to") >= Some(2), "{gap}");
+    ensure!(first.is_some_and(|(_, seq)| seq > 2), "{gap}");
     server.stop()?;
     Ok(())
 }
