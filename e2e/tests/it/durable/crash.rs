@@ -1,6 +1,8 @@
 //! A server is killed at any moment under load and started again. Whatever a client saw 50 ms before, by the clock of
 //! the test and what came over the wire, is told; in order for each key, every start stopped, no epoch back.
 
+#![expect(clippy::disallowed_methods, reason = "clients run beside the test, and its own clock says what was seen when")]
+
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Media, configurations, picture};
 use jackfield_e2e::{Event, Receiver, Reply, SOON, Scratch, Server, all_cases, check_pairs, clip};
