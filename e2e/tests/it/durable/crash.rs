@@ -1,7 +1,10 @@
 //! A server is killed at any moment under load and started again. Whatever a client saw 50 ms before, by the clock of
 //! the test and what came over the wire, is told; in order for each key, every start stopped, no epoch back.
 
-#![expect(clippy::disallowed_methods, reason = "clients run beside the test, and its own clock says what was seen when")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "clients run beside the test, and its own clock says what was seen when"
+)]
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::{Client, Media, configurations, picture};
