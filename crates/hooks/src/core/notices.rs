@@ -269,6 +269,7 @@ impl<H: Clone> Core<H> {
             Place::Aside => {}
         }
         self.stir(notice.hook);
+        self.stir_lane(&notice.lane);
     }
 
     /// Starts the hook's first ready notice; there is room for it.
