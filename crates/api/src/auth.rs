@@ -32,7 +32,7 @@ use jackfield_sessions::Origin;
 use logins::Logins;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokens::{Known, TokenStore};
+use tokens::{Digest, Known, TokenStore};
 use tokio::sync::Semaphore;
 
 /// The cookie of a browser's session.
@@ -41,6 +41,14 @@ pub(crate) const COOKIE: &str = "jackfield_session";
 const MAX_LOOKUPS: usize = 8;
 /// The header that every request of a browser's session needs that changes something.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
+
+/// By what a caller is known: a token, or a session that was begun with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass {
+    token: Digest,
+    /// Of the session's cookie.
+    cookie: Option<Digest>,
+}
 
 /// Checks tokens and cookies.
 pub(crate) struct Auth {
@@ -73,13 +81,14 @@ impl Auth {
         client: Client,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Result<Option<Caller>, Problem> {
+    ) -> Result<Option<(Caller, Pass)>, Problem> {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(bearer);
             let token = token.ok_or_else(|| {
                 Problem::unauthorized("The `Authorization` header must be `Bearer` and a token.")
             })?;
-            return self.token(client, token).await.map(|known| Some(known.caller()));
+            let known = self.token(client, token).await?;
+            return Ok(Some((known.caller(), Pass { token: known.digest(), cookie: None })));
         }
         let Some(cookie) = cookie(headers) else { return Ok(None) };
         let login = self.logins().find(clock::now(), cookie);
@@ -93,7 +102,16 @@ impl Auth {
             let detail = "A session of a browser must send `X-CSRF-Token` with what changes something.";
             return Err(Problem::forbidden(detail));
         }
-        Ok(Some(known.caller()))
+        let cookie = Some(Digest::of(cookie.as_bytes()));
+        Ok(Some((known.caller(), Pass { token: login.token, cookie })))
+    }
+
+    /// Who showed this before and may still ask, and what they may now; for answers that go on for long.
+    pub(crate) async fn renew(&self, pass: Pass) -> Option<Caller> {
+        if pass.cookie.is_some_and(|cookie| !self.logins().has(clock::now(), &cookie)) {
+            return None;
+        }
+        self.find(Sought::Digest(pass.token)).await.map(|known| known.caller())
     }
 
     /// The token that a client shows.
@@ -166,7 +184,7 @@ impl Auth {
 
 enum Sought {
     Token(String),
-    Digest(tokens::Digest),
+    Digest(Digest),
 }
 
 /// The token of `Bearer …`; the scheme in any case (RFC 9110 §11.1).

@@ -156,8 +156,7 @@ async fn trigger(
     let (event, wish) = fixture.read()?;
     // Once for its key, before anybody gets it.
     let spec = event.spec();
-    let draft =
-        spec.fixture(api.deps.bus.next_stamp(), wish.clone()).map_err(|error| wrong_fixture(&error))?;
+    let draft = make(spec, api.deps.bus.next_stamp(), wish.clone())?;
     caller.may(Scope::Hooks, draft.scope().stream_key.as_ref())?;
     let stamp = if spec.kind.is_question() {
         let question = draft.as_test();

@@ -55,13 +55,14 @@ async fn admit(api: &Api, mut request: Request, next: Next) -> Result<Response, 
     let place = places.map(Semaphore::try_acquire).transpose();
     let _place = place.map_err(|_full| Problem::unavailable("Too many requests at once.", BUSY))?;
     if let Some(operation) = operation(api, &request) {
-        if let (Some(scope), Some(caller)) = (operation.scope, &caller) {
+        if let (Some(scope), Some(caller)) = (operation.scope, &caller.as_ref().map(|(caller, _)| caller)) {
             caller.may_somewhere(scope)?;
         }
         check_parameters(operation, &request)?;
     }
-    if let Some(caller) = caller {
+    if let Some((caller, pass)) = caller {
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(pass);
     }
     check_size(&request)?;
     let answer = clock::until(clock::now().after(REQUEST_TIME), catch(next.run(request))).await;

@@ -12,19 +12,26 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use futures_util::stream;
 use http_body_util::BodyExt;
-use jackfield_bus::Bus;
+use jackfield_bus::{Bus, Outbox, OutboxConfig};
 use jackfield_dispatch::{Dispatch, DispatchConfig};
 use jackfield_events::Masker;
 use jackfield_http::{Client, Secure};
 use jackfield_hub::{Hub, HubConfig};
 use jackfield_media::UnixTime;
-use jackfield_runtime::Tasks;
+use jackfield_runtime::{Tasks, clock};
 use jackfield_sessions::{ConnectionLimits, Connections};
 use serde_json::{Value, json};
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tower_service::Service;
+
+/// Who asks.
+const CLIENT: Client =
+    Client { addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 999), secure: Secure::No };
 
 /// A server that does what it is told.
 struct Willing;
@@ -86,9 +93,21 @@ impl Answer {
 
 impl Kit {
     fn new() -> Self {
+        Self::of(|bus, _folder, _tasks| bus)
+    }
+
+    /// With a log of events.
+    fn with_log() -> Self {
+        Self::of(|bus, folder, tasks| {
+            let (outbox, _) = Outbox::open(OutboxConfig::new(folder.join("events")), tasks).unwrap();
+            bus.with_outbox(outbox, tasks)
+        })
+    }
+
+    fn of(bus: impl FnOnce(Bus, &Path, &Tasks) -> Bus) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tasks = Tasks::new();
-        let bus = Bus::new("node-1", Masker::default());
+        let bus = bus(Bus::new("node-1", Masker::default()), folder.path(), &tasks);
         let (hub, _) = Hub::new(HubConfig::default(), bus.clone(), tasks.clone());
         let health = Health::default();
         let connections = Connections::new(bus.clone(), ConnectionLimits::default());
@@ -129,8 +148,7 @@ impl Kit {
     }
 
     async fn send(&self, mut request: Request<Body>) -> Answer {
-        let client = Client { addr: "192.0.2.7:999".parse().unwrap(), secure: Secure::No };
-        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(CLIENT);
         let response = self.routes.clone().call(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
@@ -504,4 +522,80 @@ async fn what_the_server_refuses_is_told() {
         (&"no-store".parse().unwrap(), &"nosniff".parse().unwrap())
     );
     assert!(kit.hub.streams().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_events_ends_with_its_token_and_with_its_session() {
+    let kit = Kit::new();
+    let token = kit.token(&[Scope::Read], None);
+    let login = json!({"token": kit.token(&[Scope::Read], None)}).to_string();
+    let session = kit.post("/api/v1/session", "application/json", &login).await;
+    let cookie = session.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+    let follow = |name, value: String| {
+        let request = Request::get("/api/v1/events/stream?include=deliveries").header(name, value);
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(CLIENT);
+        kit.routes.clone().call(request)
+    };
+    let by_token = follow(header::AUTHORIZATION, format!("Bearer {token}")).await.unwrap();
+    let by_cookie = follow(header::COOKIE, cookie.clone()).await.unwrap();
+    let (mut by_token, mut by_cookie) = (by_token.into_body(), by_cookie.into_body());
+    // More than the time after which it is asked, and it goes on.
+    for _ in 0..10 {
+        assert!(by_token.frame().await.unwrap().is_ok() && by_cookie.frame().await.unwrap().is_ok());
+    }
+    let file = TokenFile::of(kit.folder.path());
+    file.revoke(&file.read().unwrap().first().unwrap().id).unwrap();
+    let out = request("DELETE", "/api/v1/session", "").header(header::COOKIE, cookie);
+    let out = out.header("x-csrf-token", session.body["csrf"].as_str().unwrap());
+    assert_eq!(kit.send(out.body(Body::empty()).unwrap()).await.status, 204);
+    for body in [by_token, by_cookie] {
+        let rest = clock::until(clock::now().after(Duration::from_secs(60)), body.collect()).await;
+        assert!(rest.expect("it ends").unwrap().to_bytes().len() < 20);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_did_not_happen_has_a_bound_however_it_is_sent() {
+    let kit = Kit::new();
+    let body = json!({"event": "publish_start", "data": {"tc_url": "x".repeat(64 * 1024)}}).to_string();
+    for path in ["/api/v1/events/trigger", "/api/v1/hooks/x/test"] {
+        let request = request("POST", path, &kit.admin()).header(header::CONTENT_TYPE, "application/json");
+        let refused = kit.send(request.body(Body::from(body.clone())).unwrap()).await;
+        let (status, detail) = refused.problem();
+        assert!(status == 422 && detail.contains("65536"), "{path}: {status} {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_place_beyond_the_log_is_of_another_log_and_this_one_is_told_whole() {
+    let kit = Kit::with_log();
+    let body = r#"{"event":"stream_create"}"#;
+    let request = request("POST", "/api/v1/events/trigger", &kit.admin());
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+    let sent = kit.send(request).await.body["id"].as_str().unwrap().to_owned();
+    for path in ["?since=900000000000", ""] {
+        let follow = Request::get(format!("/api/v1/events/stream{path}"));
+        let follow = follow.header(header::AUTHORIZATION, format!("Bearer {}", kit.admin()));
+        let follow = if path.is_empty() { follow.header("last-event-id", "900000000000") } else { follow };
+        let mut follow = follow.body(Body::empty()).unwrap();
+        follow.extensions_mut().insert(CLIENT);
+        let mut frames = kit.routes.clone().call(follow).await.unwrap().into_body();
+        let told = async {
+            while let Some(Ok(frame)) = frames.frame().await {
+                if frame
+                    .into_data()
+                    .is_ok_and(|text| text.windows(sent.len()).any(|part| part == sent.as_bytes()))
+                {
+                    return true;
+                }
+            }
+            false
+        };
+        assert_eq!(
+            clock::until(clock::now().after(Duration::from_secs(10)), told).await,
+            Some(true),
+            "{path}"
+        );
+    }
 }

@@ -57,6 +57,11 @@ impl Logins {
         self.0.get(&Digest::of(cookie.as_bytes())).filter(|login| login.ends > now).cloned()
     }
 
+    /// Whether there is one whose cookie has this digest.
+    pub(super) fn has(&self, now: Mono, cookie: &Digest) -> bool {
+        self.0.get(cookie).is_some_and(|login| login.ends > now)
+    }
+
     pub(super) fn end(&mut self, cookie: &str) {
         self.0.remove(&Digest::of(cookie.as_bytes()));
     }

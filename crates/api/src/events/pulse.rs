@@ -52,7 +52,7 @@ pub(super) struct News {
     bytes: usize,
 }
 
-/// All events after one `seq` up to another, with their frames.
+/// All events after one `seq` up to another, none missing, with their frames.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
     after: u64,
@@ -111,8 +111,9 @@ async fn beat(outbox: Outbox, sender: watch::Sender<Arc<News>>, mut news: News) 
     loop {
         outbox.more_than(news.up_to).await;
         let read = outbox.read(news.up_to, Limit { records: MOST, ..Limit::default() }).await;
-        // The pulse itself holds one receiver. With nobody else there is nobody to make frames for.
-        if sender.receiver_count() > 1 {
+        // The pulse itself holds one receiver. With nobody else there is nobody to make frames for. What has a gap is
+        // not shared: each client reads it itself, and is told of the gap.
+        if sender.receiver_count() > 1 && read.skipped == 0 {
             let framed = |event: Arc<Event>| (Arc::clone(&event), frames::event(&event));
             let events = read.events.into_iter().map(framed).collect();
             news.push(Piece { after: news.up_to, up_to: read.up_to, events });

@@ -4,7 +4,7 @@ use super::filter::{ConnName, EventFilter, EventTypes, SessionName, Since, Strea
 use super::frames::{self, Frames, Gone, Queued};
 use super::log::kept;
 use super::pulse::News;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Pass, Scope};
 use crate::deps::Api;
 use crate::problem::Problem;
 use crate::query::Params;
@@ -18,6 +18,7 @@ use jackfield_bus::Outbox;
 use jackfield_dispatch::{Followed, Follower};
 use jackfield_http::Line;
 use jackfield_journal::Limit;
+use jackfield_media::Mono;
 use jackfield_runtime::clock;
 use jackfield_runtime::queue::Receiver;
 use serde::{Deserialize, Deserializer, de};
@@ -29,6 +30,8 @@ use utoipa::IntoParams;
 
 /// How long a client hears nothing before it hears that we are there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often it is asked whether a client may still follow, and what it may see.
+const RENEWAL: Duration = Duration::from_secs(30);
 /// What is read for one client at once: it holds that much while it is stuck.
 const PIECE: Limit = Limit { records: 256, bytes: 32 * 1024 };
 
@@ -95,7 +98,9 @@ impl<'de> Deserialize<'de> for Include {
 ///
 /// `id` is the event's `seq`, `event` its type and `data` the envelope; deliveries come as `event: delivery` without an id.
 /// After a break the stream goes on after `Last-Event-ID`; what the log no longer has is told as `event: gap` with
-/// `{"from","to"}`. A comment line comes at least every 15 s. Who reads nothing for 10 s is disconnected.
+/// `{"from","to"}`. A place that the log has not reached is of another log, and everything that is kept comes. A comment line
+/// comes at least every 15 s. Who reads nothing for 10 s is disconnected, and so is within 30 s whose token was revoked or whose
+/// session has ended.
 #[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(StreamQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` that was read last.")),
     responses((status = 200, description = "Server-sent events, without end.", body = String,
@@ -105,6 +110,7 @@ impl<'de> Deserialize<'de> for Include {
 pub(super) async fn follow(
     State(api): State<Api>,
     caller: Caller,
+    Extension(pass): Extension<Pass>,
     line: Option<Extension<Line>>,
     headers: HeaderMap,
     Params(query): Params<StreamQuery>,
@@ -124,6 +130,8 @@ pub(super) async fn follow(
                 (None, Some(Since::Time(time))) => outbox.seq_at(time).await,
                 (None, None) => outbox.last(),
             };
+            // Whoever has come further than this log goes has not seen any of it: the folder is a new one.
+            let after = if after > outbox.last() { 0 } else { after };
             Some(Source { outbox, news, after })
         }
     };
@@ -132,7 +140,8 @@ pub(super) async fn follow(
         Follows::No => None,
     };
     let (frames, body) = Frames::new(line.map(|Extension(line)| line).unwrap_or_default());
-    let feed = Feed { filter, source, deliveries, frames };
+    let renewed = clock::now();
+    let feed = Feed { filter, source, deliveries, frames, api: api.clone(), pass, renewed };
     drop(api.deps.tasks.spawn("event stream", async move {
         let _place = place;
         let Gone = feed.run().await;
@@ -171,19 +180,43 @@ struct Source {
     after: u64,
 }
 
+impl Source {
+    /// Returns when there may be more to read. Cancel-safe.
+    async fn more(&mut self) -> Result<(), Gone> {
+        // What the news told of could not be read then: it was not on disk yet, or the disk failed.
+        let is_behind = self.news.borrow().up_to > self.after;
+        tokio::select! {
+            changed = self.news.changed() => changed.map_err(|_ended| Gone),
+            () = self.outbox.more_than(self.after), if is_behind => Ok(()),
+        }
+    }
+}
+
 /// What one client is fed with.
 struct Feed {
     filter: EventFilter,
     source: Option<Source>,
     deliveries: Option<Follower>,
     frames: Frames,
+    api: Api,
+    pass: Pass,
+    /// When it was asked last whether the client may follow.
+    renewed: Mono,
 }
 
 /// What there is to do.
 enum Turn {
     News,
     Delivery(Option<Followed>),
-    Quiet,
+    /// It is time to be heard of, or to ask whether the client may still follow.
+    Due,
+}
+
+/// How far a client has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    APlace,
+    Now,
 }
 
 impl Feed {
@@ -197,9 +230,13 @@ impl Feed {
     async fn feed(&mut self) -> Result<Infallible, Gone> {
         self.frames.send(frames::hello()).await?;
         loop {
-            self.go_on().await?;
+            self.renew().await?;
+            self.beat().await?;
+            if self.go_on().await? == Reached::APlace {
+                continue;
+            }
             match self.turn().await? {
-                Turn::News => {}
+                Turn::News | Turn::Due => {}
                 Turn::Delivery(Some(Followed::Delivery(delivery))) => {
                     if self.filter.shows_delivery(&delivery) {
                         self.frames.send(frames::delivery(&delivery)).await?;
@@ -210,19 +247,27 @@ impl Feed {
                 }
                 // Nothing is kept any more: the server ends.
                 Turn::Delivery(None) => return Err(Gone),
-                Turn::Quiet => {
-                    let place = self.source.as_ref().map(|source| source.after);
-                    self.frames.send(frames::heartbeat(place)).await?;
-                }
             }
         }
     }
 
+    /// Whoever may not follow any more is not told any more.
+    async fn renew(&mut self) -> Result<(), Gone> {
+        let now = clock::now();
+        if now < self.renewed.after(RENEWAL) {
+            return Ok(());
+        }
+        self.filter.caller = self.api.auth.renew(self.pass).await.ok_or(Gone)?;
+        self.renewed = now;
+        Ok(())
+    }
+
     async fn turn(&mut self) -> Result<Turn, Gone> {
-        let Self { source, deliveries, frames, .. } = self;
+        let Self { source, deliveries, frames, renewed, .. } = self;
+        let due = frames.last_sent().after(HEARTBEAT).min(renewed.after(RENEWAL));
         let news = async {
             match source {
-                Some(source) => source.news.changed().await.map_err(|_ended| Gone),
+                Some(source) => source.more().await,
                 None => std::future::pending().await,
             }
         };
@@ -235,43 +280,52 @@ impl Feed {
         tokio::select! {
             news = news => news.map(|()| Turn::News),
             delivery = delivery => Ok(Turn::Delivery(delivery)),
-            () = clock::sleep_until(frames.last_sent().after(HEARTBEAT)) => Ok(Turn::Quiet),
+            () = clock::sleep_until(due) => Ok(Turn::Due),
             () = frames.ending() => Err(Gone),
         }
     }
 
-    /// Sends what has happened since the place that the client has reached.
-    async fn go_on(&mut self) -> Result<(), Gone> {
-        let Some(source) = &mut self.source else { return Ok(()) };
-        loop {
-            let news = Arc::clone(&source.news.borrow_and_update());
-            if news.up_to <= source.after {
-                return Ok(());
-            }
-            let Some(piece) = news.after(source.after).cloned() else {
-                let read = source.outbox.read(source.after, PIECE).await;
-                if read.events.is_empty() && read.up_to <= source.after {
-                    // The disk fails. What comes next tries again.
-                    return Ok(());
-                }
-                // From the beginning, whatever is there is all that was asked for.
-                if read.skipped > 0 && source.after > 0 {
-                    self.frames.send(frames::gap(source.after.saturating_add(1), read.up_to)).await?;
-                }
-                for event in read.events.iter().filter(|event| self.filter.shows(event)) {
-                    self.frames.send(frames::event(event)).await?;
-                }
-                source.after = read.up_to;
-                continue;
-            };
-            // A client that is slow must not hold what others have long read.
-            drop(news);
-            for (event, frame) in &piece.events {
-                if event.stamp().seq > source.after && self.filter.shows(event) {
-                    self.frames.send(frame.clone()).await?;
-                }
-            }
-            source.after = piece.up_to;
+    /// Sends a part of what has happened since the place that the client has reached. A filter that fits little of a long log
+    /// must not keep the client from hearing that we are there, nor us from asking whether it may still follow.
+    async fn go_on(&mut self) -> Result<Reached, Gone> {
+        let Some(source) = &mut self.source else { return Ok(Reached::Now) };
+        let news = Arc::clone(&source.news.borrow_and_update());
+        if news.up_to <= source.after {
+            return Ok(Reached::Now);
         }
+        let Some(piece) = news.after(source.after).cloned() else {
+            let read = source.outbox.read(source.after, PIECE).await;
+            if read.events.is_empty() && read.up_to <= source.after {
+                // It is not on disk yet, or the disk fails.
+                return Ok(Reached::Now);
+            }
+            // From the beginning, whatever is there is all that was asked for.
+            if read.skipped > 0 && source.after > 0 {
+                self.frames.send(frames::gap(source.after.saturating_add(1), read.up_to)).await?;
+            }
+            for event in read.events.iter().filter(|event| self.filter.shows(event)) {
+                self.frames.send(frames::event(event)).await?;
+            }
+            source.after = read.up_to;
+            return Ok(Reached::APlace);
+        };
+        // A client that is slow must not hold what others have long read.
+        drop(news);
+        for (event, frame) in &piece.events {
+            if event.stamp().seq > source.after && self.filter.shows(event) {
+                self.frames.send(frame.clone()).await?;
+            }
+        }
+        source.after = piece.up_to;
+        Ok(Reached::APlace)
+    }
+
+    /// A sign of life, if it is time for one.
+    async fn beat(&mut self) -> Result<(), Gone> {
+        if clock::now() < self.frames.last_sent().after(HEARTBEAT) {
+            return Ok(());
+        }
+        let place = self.source.as_ref().map(|source| source.after);
+        self.frames.send(frames::heartbeat(place)).await
     }
 }
