@@ -43,5 +43,5 @@ mod writer;
 
 pub use frame::MAX_BODY;
 pub use reader::{Batch, Limit, Reader, Record};
-pub use segment::{Corrupt, JournalConfig, JournalError};
+pub use segment::{Corrupt, JournalConfig, JournalError, MAX_POSITION};
 pub use writer::{Opened, Recovery, Removed, Retired, Syncer, Writer};

@@ -1,7 +1,7 @@
 //! Reading records, onwards from a position or back from it.
 
 use crate::scan::Scan;
-use crate::segment::{Corrupt, HEAD, Segment, Shared};
+use crate::segment::{Corrupt, HEAD, MAX_POSITION, Segment, Shared};
 use bytes::Bytes;
 use jackfield_media::UnixTime;
 use std::io;
@@ -107,7 +107,15 @@ impl Reader {
         let mut scan = Scan::open(segment, offset, segment.bytes, before)?;
         loop {
             let after = scan.last();
-            let Some(hit) = scan.next()? else { return Ok(Done::No) };
+            let Some(hit) = scan.next()? else {
+                // What the next segment begins with says that there were more.
+                let (bytes, before) = (segment.bytes.saturating_sub(scan.valid_end()), segment.below);
+                let after = after.max(position);
+                if bytes > 0 && before <= MAX_POSITION && after + 1 < before {
+                    batch.corrupt.push(Corrupt { bytes, after, before });
+                }
+                return Ok(Done::No);
+            };
             if hit.position <= position {
                 continue;
             }

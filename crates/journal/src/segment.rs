@@ -14,6 +14,8 @@ const MAGIC: [u8; 8] = *b"JFJOURNL";
 const VERSION: u32 = 1;
 /// Bytes before the first record.
 pub(crate) const HEAD: u64 = 16;
+/// The highest position: so far from the end of the numbers that whoever counts on from it never gets there.
+pub const MAX_POSITION: u64 = 1 << 62;
 /// Bytes between the records whose place is remembered.
 const MARK_EVERY: u64 = 64 * 1024;
 
@@ -82,6 +84,9 @@ pub struct Corrupt {
     pub before: u64,
 }
 
+/// No position is so high.
+pub(crate) const NO_POSITION: u64 = MAX_POSITION + 1;
+
 /// A record whose place is remembered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
@@ -95,7 +100,7 @@ pub(crate) struct Mark {
 pub(crate) struct Segment {
     /// The position that its name says: nothing in it is below.
     pub(crate) first: u64,
-    /// What the next segment begins with: nothing in it is as high.
+    /// What the next segment begins with, or what no position is: nothing in it is as high.
     pub(crate) below: u64,
     pub(crate) path: PathBuf,
     /// Bytes that readers may read.
@@ -161,11 +166,11 @@ pub(crate) fn file_name(first: u64) -> String {
     format!("{first:020}.seg")
 }
 
-/// The first position that the name of a file says; `None` if it is no segment.
+/// The first position that the name of a file says; `None` if it is no segment of ours.
 pub(crate) fn parse_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| digits.parse().ok()).flatten()
+    all_digits.then(|| digits.parse().ok()).flatten().filter(|first| *first <= MAX_POSITION)
 }
 
 /// The bytes before the first record.
@@ -195,9 +200,15 @@ mod tests {
     #[test]
     fn only_names_of_twenty_digits_are_segments() {
         assert_eq!(parse_name(&file_name(42)), Some(42));
-        for name in
-            ["42.seg", "00000000000000000042.tmp", "-0000000000000000042.seg", "99999999999999999999.seg"]
-        {
+        assert_eq!(parse_name(&file_name(MAX_POSITION)), Some(MAX_POSITION));
+        for name in [
+            "42.seg",
+            "00000000000000000042.tmp",
+            "-0000000000000000042.seg",
+            "99999999999999999999.seg",
+            "18446744073709551615.seg",
+            &file_name(MAX_POSITION + 1),
+        ] {
             assert_eq!(parse_name(name), None, "{name}");
         }
     }

@@ -3,7 +3,10 @@
 use crate::frame;
 use crate::reader::Reader;
 use crate::scan::Scan;
-use crate::segment::{self, Corrupt, HEAD, JournalConfig, JournalError, Mark, Segment, Segments, Shared};
+use crate::segment::{
+    self, Corrupt, HEAD, JournalConfig, JournalError, MAX_POSITION, Mark, NO_POSITION, Segment, Segments,
+    Shared,
+};
 use jackfield_media::UnixTime;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -135,7 +138,7 @@ impl Writer {
                 fs::remove_file(&segment.path).map_err(JournalError::io(&segment.path))?;
                 list.pop();
                 if let Some(last) = list.last_mut() {
-                    last.below = u64::MAX;
+                    last.below = NO_POSITION;
                 }
             }
         }
@@ -153,12 +156,15 @@ impl Writer {
     /// Takes a record; [`Writer::flush`] writes it.
     ///
     /// # Errors
-    /// `InvalidInput` if the position is not above the last one or the body is longer than [`crate::MAX_BODY`]; it is
-    /// not taken.
+    /// `InvalidInput` if the position is not above the last one or is above [`MAX_POSITION`], or the body is longer than
+    /// [`crate::MAX_BODY`]; it is not taken.
     pub fn append(&mut self, position: u64, time: UnixTime, body: &[u8]) -> io::Result<()> {
         let refused = |text: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         if position <= self.last {
             return refused("the position does not ascend");
+        }
+        if position > MAX_POSITION {
+            return refused("the position is too high");
         }
         if body.len() > frame::MAX_BODY {
             return refused("the body is too long");
@@ -245,7 +251,7 @@ impl Writer {
                 }
                 segments.list.push(Segment {
                     first,
-                    below: u64::MAX,
+                    below: NO_POSITION,
                     path: current.path.clone(),
                     bytes: current.bytes,
                     first_time: Some(current.first_time),
@@ -346,7 +352,7 @@ fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
         }
         let bytes = file.len();
         segment::check_version(&path)?;
-        list.push(Segment { first, below: u64::MAX, path, bytes, first_time: None, marks: None });
+        list.push(Segment { first, below: NO_POSITION, path, bytes, first_time: None, marks: None });
     }
     list.sort_by_key(|segment| segment.first);
     for at in 1..list.len() {

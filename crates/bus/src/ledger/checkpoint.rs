@@ -3,6 +3,7 @@
 use super::Ledger;
 use super::pairs::{OpenPair, Opened, kind_of, protocol_of};
 use jackfield_events::Scope;
+use jackfield_journal::MAX_POSITION;
 use jackfield_media::{ConnId, Epoch, SessionId, StreamKey, UnixTime};
 use serde_json::{Map, Value, json};
 use std::fs::{self, File};
@@ -67,7 +68,8 @@ impl Ledger {
 
 fn read(text: &[u8]) -> Option<(Ledger, How)> {
     let file: Map<String, Value> = serde_json::from_slice(text).ok()?;
-    let number = |name: &str| file.get(name)?.as_u64();
+    // Numbers so high were given by nobody, and counting on from them would end.
+    let number = |name: &str| file.get(name)?.as_u64().filter(|number| *number <= MAX_POSITION);
     if number("v")? != VERSION {
         return None;
     }
@@ -80,6 +82,9 @@ fn read(text: &[u8]) -> Option<(Ledger, How)> {
     ledger.epochs.raise_floor(number("floor")?);
     for known in file.get("epochs")?.as_array()? {
         let (key, epoch) = (known.get(0)?.as_str()?, known.get(1)?.as_u64()?);
+        if epoch > MAX_POSITION {
+            return None;
+        }
         ledger.epochs.saw(&StreamKey::parse(key).ok()?, Epoch(epoch));
     }
     for pair in file.get("open")?.as_array()? {

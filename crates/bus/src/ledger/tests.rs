@@ -123,3 +123,22 @@ fn a_ledger_that_was_stored_is_the_same_when_it_is_read_and_a_damaged_file_is_no
         assert!(matches!(Ledger::load(&path), Err(CheckpointError::Damaged)), "{cut}");
     }
 }
+
+#[test]
+fn numbers_that_nobody_can_have_given_are_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.json");
+    let file = |seq: u64, conn: u64, floor: u64, epoch: u64| {
+        json!({"v": 1, "in_order": true, "seq": seq, "conn": conn, "session": 1, "floor": floor,
+            "epochs": [["live/a", epoch]], "open": []})
+    };
+    let load = |file: &Value| {
+        std::fs::write(&path, file.to_string()).unwrap();
+        Ledger::load(&path)
+    };
+    assert!(load(&file(1, 1, 1, 1)).unwrap().is_some());
+    let far = u64::MAX;
+    for bad in [file(far, 1, 1, 1), file(1, far - 1, 1, 1), file(1, 1, far, 1), file(1, 1, 1, far)] {
+        assert!(matches!(load(&bad), Err(CheckpointError::Damaged)), "{bad}");
+    }
+}

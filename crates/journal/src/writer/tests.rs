@@ -157,6 +157,50 @@ fn a_corrupt_stretch_is_skipped_and_told_and_the_rest_is_read() {
 }
 
 #[test]
+fn what_is_damaged_at_the_end_of_an_older_segment_is_told_too_and_so_is_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&mut open(folder.path()).writer, 1..=400);
+    let files = segments(folder.path());
+    let first_of = |path: &PathBuf| segment::parse_name(path.file_name().unwrap().to_str().unwrap()).unwrap();
+    let mut bytes = fs::read(&files[0]).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&files[0], bytes).unwrap();
+    let length = fs::metadata(&files[2]).unwrap().len();
+    fs::write(&files[2], vec![0; usize::try_from(length).unwrap()]).unwrap();
+    let reader = open(folder.path()).reader;
+    let (mut at, mut missing, mut read) = (0, Vec::new(), Vec::new());
+    loop {
+        let batch = reader.read_after(at, Limit::records(7)).unwrap();
+        for corrupt in &batch.corrupt {
+            missing.extend(corrupt.after + 1..corrupt.before);
+        }
+        read.extend(positions(&batch.records));
+        if batch.records.is_empty() {
+            break;
+        }
+        at = batch.up_to;
+    }
+    let lost: Vec<u64> = (1..=400).filter(|position| !read.contains(position)).collect();
+    assert_eq!(missing, lost);
+    assert_eq!(lost[0], first_of(&files[1]) - 1);
+    assert_eq!(lost[1..], (first_of(&files[2])..first_of(&files[3])).collect::<Vec<_>>());
+}
+
+#[test]
+fn positions_end_long_before_the_numbers_do() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("18446744073709551614.seg"), "not ours").unwrap();
+    let mut opened = open(folder.path());
+    assert_eq!(opened.recovery.last, None);
+    assert!(opened.writer.append(MAX_POSITION + 1, UnixTime(0), b"").is_err());
+    for position in [1, MAX_POSITION] {
+        opened.writer.append(position, UnixTime(0), &body(position)).unwrap();
+    }
+    opened.writer.flush().unwrap();
+    assert_eq!(onwards(&open(folder.path()).reader, 0), [1, MAX_POSITION]);
+}
+
+#[test]
 fn a_segment_whose_head_is_damaged_is_read_and_one_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fill(&mut open(folder.path()).writer, 1..=3);
