@@ -283,6 +283,54 @@ async fn a_log_that_somebody_removes_is_made_again_with_what_is_in_memory_and_th
 }
 
 #[tokio::test]
+async fn what_a_log_said_that_was_removed_is_known_though_the_server_is_killed_soon_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("events");
+    let life = Life::small(&data);
+    let key = StreamKey::parse("live/show").unwrap();
+    let scope = Scope {
+        conn_id: Some(ConnId(7)),
+        session_id: Some(SessionId(9)),
+        stream_key: Some(key.clone()),
+        epoch: Some(Epoch(4)),
+    };
+    let start = PublishStart {
+        app: "live".into(),
+        stream_name: "show".into(),
+        publish_type: PublishType::Live,
+        client_ip: "203.0.113.7".parse().unwrap(),
+        client_port: 1,
+        protocol: Protocol::Rtmp,
+        tc_url: "".into(),
+        query: "".into(),
+        failopen: Vec::new(),
+    };
+    life.bus.emit(&scope, &start);
+    // So many that memory does not hold the start any more.
+    life.create_all(0..200).await;
+    std::fs::remove_dir_all(&data).unwrap();
+    life.create("more");
+    let ledger = data.join("ledger.json");
+    while !ledger.exists() {
+        clock::sleep(Duration::from_millis(1)).await;
+    }
+    // What the disk has now is what a killed server leaves.
+    let left = folder.path().join("left");
+    std::fs::create_dir_all(left.join("log")).unwrap();
+    std::fs::copy(&ledger, left.join("ledger.json")).unwrap();
+    for file in std::fs::read_dir(data.join("log")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), left.join("log").join(file.file_name())).unwrap();
+    }
+    life.end().await;
+    let mut next = Life::begin(&left);
+    assert_eq!(next.recovered.epochs.next(&key), Epoch(5));
+    assert!(next.recovered.last_conn >= ConnId(7) && next.recovered.last_session >= SessionId(9));
+    assert!(next.recovered.open.iter().any(|pair| pair.scope.epoch == Some(Epoch(4))));
+    next.end().await;
+}
+
+#[tokio::test]
 async fn volatile_notices_are_read_in_their_place_are_never_stored_and_are_counted_when_they_are_gone() {
     let folder = tempfile::tempdir().unwrap();
     let life = Life::small(folder.path());

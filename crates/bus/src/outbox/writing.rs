@@ -171,7 +171,7 @@ impl Writing {
         };
         inner.show(visible);
         drop(evicted);
-        self.since_ledger += bytes as u64;
+        self.since_ledger = self.since_ledger.saturating_add(bytes as u64);
         if self.since_ledger >= LEDGER_EVERY.max(LEDGER_SHARE * self.ledger_bytes) {
             self.keep_ledger(How::Running);
         }
@@ -212,6 +212,8 @@ impl Writing {
             last = removed.last,
             "The log of events was removed, it is made again with what is in memory"
         );
+        // Its file may be gone with the log, and what it knows cannot be read again: it is kept with the next write.
+        self.since_ledger = u64::MAX;
         let mut tail = inner.tail();
         let gone = tail.let_go(batch).map_or(0, |gap| gap.last);
         tail.written = inner.reader.last().unwrap_or(0).max(tail.floor);
