@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A look at all processes of the machine.
@@ -104,10 +105,14 @@ pub fn wait_end(pid: u32, within: Duration) -> Result<()> {
     }
 }
 
-/// How many descriptors the process has open.
+/// How many descriptors the process has open, but for its logs on disk: segments and their folders come and go with what is
+/// written, and are few.
 pub(crate) fn descriptors(pid: u32) -> Result<usize> {
     let path = format!("/proc/{pid}/fd");
-    Ok(std::fs::read_dir(&path).context(path)?.count())
+    let of_a_log =
+        |target: &Path| target.extension().is_some_and(|ending| ending == "seg") || target.is_dir();
+    let open = std::fs::read_dir(&path).context(path)?;
+    Ok(open.flatten().filter(|entry| !entry.path().read_link().is_ok_and(|target| of_a_log(&target))).count())
 }
 
 /// How many threads the process has.

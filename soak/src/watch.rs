@@ -9,6 +9,7 @@ use jackfield_media::Mono;
 use jackfield_runtime::clock;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -190,9 +191,13 @@ fn resident_kib(pid: u32) -> Result<u64> {
     line.trim().trim_end_matches(" kB").parse().context("Rss is no number")
 }
 
+/// All that are open but the server's logs on disk: their segments and folders come and go with what is written.
 fn descriptors(pid: u32) -> Result<usize> {
     let path = format!("/proc/{pid}/fd");
-    Ok(std::fs::read_dir(&path).context(path)?.count())
+    let of_a_log =
+        |target: &Path| target.extension().is_some_and(|ending| ending == "seg") || target.is_dir();
+    let open = std::fs::read_dir(&path).context(path)?;
+    Ok(open.flatten().filter(|entry| !entry.path().read_link().is_ok_and(|target| of_a_log(&target))).count())
 }
 
 /// Time on the processor in user and system mode (proc_pid_stat(5)).

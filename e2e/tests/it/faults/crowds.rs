@@ -101,7 +101,8 @@ fn idle() -> Result<usize> {
 #[test]
 fn thousands_that_never_begin_cost_little_and_go_at_their_deadline() -> Result<()> {
     let idle = idle()?;
-    let timeout = if all_cases() { "10s" } else { "2s" };
+    // On a busy machine the first of them must not be gone before the last has come.
+    let timeout = if all_cases() { "20s" } else { "5s" };
     let config = format!("[rtmp]\nhandshake_timeout = \"{timeout}\"\n");
     let server = start(&config)?;
     let broadcast = Broadcast::start(server.rtmp(), "show")?;
