@@ -81,7 +81,9 @@ impl Cursors {
                 Some("json") => {}
                 // A file that was being written.
                 Some("new") => {
-                    fs::remove_file(&path)?;
+                    if let Err(error) = fs::remove_file(&path) {
+                        tracing::error!(%error, file = %path.display(), "What is left of a hook's place cannot be removed");
+                    }
                     continue;
                 }
                 _ => continue,

@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     ended: Notify,
     /// Cursors or dead letters may have to be written.
     pub(crate) changed: Arc<Notify>,
+    /// Held while they are. Taken before `state`.
+    saving: Mutex<()>,
     /// Where it is told that a hook was disabled.
     bus: OnceLock<Bus>,
 }
@@ -118,6 +120,7 @@ impl Dispatch {
             sooner: Arc::new(Notify::new()),
             ended: Notify::new(),
             changed: Arc::new(Notify::new()),
+            saving: Mutex::new(()),
             bus: OnceLock::new(),
         });
         let ticker = ticker(Arc::downgrade(&inner), Arc::clone(&inner.sooner), tasks.clone());

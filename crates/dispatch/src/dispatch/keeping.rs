@@ -268,31 +268,22 @@ impl Inner {
 
     /// The hooks have been replaced: places for new ones, and couriers.
     pub(super) fn feed_hooks(self: &Arc<Self>, specs: &[HookSpec]) {
-        let later = self.input(None, |state, now| {
-            let later = state.find_places(now, specs);
-            state.send_couriers(self);
-            later
-        });
+        let later = self.input(None, |state, now| state.find_places(now, specs));
         for (hook_id, time) in later {
             let inner = Arc::downgrade(self);
             drop(self.tasks.spawn("hooks-place", find_place(inner, hook_id, time)));
         }
         // Before anything is told to a new hook its place is on disk: a crash must not make it new again.
-        let unsaved = {
-            let mut state = self.state();
-            if let Some(keep) = &mut state.keep {
-                let ids: Vec<Text> = specs.iter().map(|spec| spec.id.clone()).collect();
-                keep.cursors.forget(&ids, ago(clock::unix_now(), keep.retain));
-                // Written anew, so that it is seen when each was configured last.
-                keep.unsaved.extend(ids);
-            }
-            state.take_unsaved()
-        };
-        if let Some((store, files)) = unsaved
-            && let Err(error) = saving::write(&store, &files)
-        {
-            tracing::error!(%error, "The hooks' places in the log cannot be written");
+        if let Some(keep) = &mut self.state().keep {
+            let ids: Vec<Text> = specs.iter().map(|spec| spec.id.clone()).collect();
+            keep.cursors.forget(&ids, ago(clock::unix_now(), keep.retain));
+            // Written anew, so that it is seen when each was configured last.
+            keep.unsaved.extend(ids);
         }
+        let _bytes = self.save_now();
+        // What could not be written is tried again.
+        self.changed.notify_one();
+        self.input(None, |state, _now| state.send_couriers(self));
     }
 
     /// Tells the world that a hook is disabled.
@@ -335,7 +326,7 @@ async fn find_place(inner: Weak<Inner>, hook_id: Text, time: UnixTime) {
         if !state.core.follows(&hook_id) {
             state.core.follow(&hook_id, Cursor::at(place));
         }
-        state.send_couriers(&inner);
     });
     let _bytes = inner.save().await;
+    inner.input(None, |state, _now| state.send_couriers(&inner));
 }

@@ -255,3 +255,49 @@ async fn a_cursor_that_cannot_be_read_means_that_all_is_told_again() {
     assert_eq!(names(&told), ["one", "one"]);
     server.stop().await;
 }
+
+/// What the file of this hook's place says is done.
+fn done_to(folder: &tempfile::TempDir, id: &str) -> Option<u64> {
+    let text = std::fs::read(folder.path().join("cursors").join(format!("{id}.json"))).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&text).unwrap()["done_to"].as_u64()
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody can write a file there.
+    std::fs::create_dir_all(folder.path().join("cursors/a.json.new/full")).unwrap();
+    let taken = Played::new(Script::Answer(Decision::Pass));
+    let hooks = || ["a", "b"].map(|name| (hook(name, CREATED, Mode::Notify), &taken)).to_vec();
+    let server = Server::start(&folder, hooks());
+    server.create("one");
+    taken.called(2).await;
+    server.idle().await;
+    server.stop().await;
+    assert_eq!((done_to(&folder, "a"), done_to(&folder, "b")), (None, Some(1)));
+    std::fs::remove_dir_all(folder.path().join("cursors/a.json.new")).unwrap();
+    let server = Server::start(&folder, hooks());
+    server.create("two");
+    server.idle().await;
+    server.stop().await;
+    assert_eq!((done_to(&folder, "a"), done_to(&folder, "b")), (Some(2), Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_place_of_each_hook_is_the_one_on_disk_when_the_server_has_stopped() {
+    const HOOKS: usize = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let taken = Played::new(Script::Answer(Decision::Pass));
+    let all: Vec<String> = (0..HOOKS).map(|number| format!("h{number}")).collect();
+    for life in 1..=5 {
+        let hooks = all.iter().map(|name| (hook(name, CREATED, Mode::Notify), &taken));
+        let server = Server::start(&folder, hooks.collect());
+        server.create("one");
+        server.idle().await;
+        server.stop().await;
+        for id in &all {
+            assert_eq!(done_to(&folder, id), Some(life), "{id}");
+        }
+    }
+    assert_eq!(taken.count(), HOOKS * 5);
+}

@@ -253,12 +253,13 @@ impl<H: Clone> Core<H> {
     #[must_use]
     pub fn behind(&self, hook_id: &str, last: u64) -> Behind {
         let Some(hook) = self.hook_of(hook_id) else { return Behind::default() };
-        let Some(feed) = self.slots.get(&hook).and_then(|slot| slot.feed.as_ref()) else {
-            return Behind::default();
-        };
+        let Some(slot) = self.slots.get(&hook) else { return Behind::default() };
+        let Some(feed) = slot.feed.as_ref() else { return Behind::default() };
         let events = feed.cursor.open_up_to(last);
-        let held = self.notices.values().filter(|notice| notice.hook == hook);
-        let held = held.filter_map(super::notices::Notice::happened).min();
+        // Those of this hook alone: all hooks are asked, and each may have thousands that wait.
+        let running = self.calls.values().filter(|running| running.head.hook == hook);
+        let held = running.map(|running| &running.head.delivery).chain(&slot.queued).chain(&slot.aside);
+        let held = held.filter_map(|delivery| self.notices.get(delivery)?.happened()).min();
         let unread = feed.newest.filter(|_| feed.fed_to < last || feed.parked_count > 0);
         Behind { events, oldest: [held, unread].into_iter().flatten().min().filter(|_| events > 0) }
     }

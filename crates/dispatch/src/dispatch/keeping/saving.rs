@@ -6,7 +6,7 @@ use crate::dead::Store;
 use jackfield_media::Text;
 use jackfield_runtime::{CancellationToken, clock};
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -66,27 +66,49 @@ impl State {
 impl Inner {
     /// Writes every cursor that moved, and the letters before them.
     /// Returns how many bytes these were.
-    pub(in crate::dispatch) async fn save(&self) -> u64 {
+    pub(in crate::dispatch) async fn save(self: &Arc<Self>) -> u64 {
+        if self.state().keep.is_none() {
+            return 0;
+        }
+        let inner = Arc::clone(self);
+        self.tasks.blocking("hooks-cursors", move || inner.save_now()).join().await.unwrap_or_default()
+    }
+
+    /// The same. Blocks.
+    pub(super) fn save_now(&self) -> u64 {
+        // One at a time, from the look at what moved to its file: no older place takes that of a newer one.
+        let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((store, files)) = self.state().take_unsaved() else { return 0 };
         if files.is_empty() && store.is_written() {
             return 0;
         }
         let bytes = files.iter().map(CursorFile::bytes).sum();
-        let write = move || write(&store, &files).map_err(|error| (error, files));
-        match self.tasks.blocking("hooks-cursors", write).join().await {
-            Some(Ok(())) | None => {}
-            Some(Err((error, files))) => {
-                tracing::error!(%error, "The hooks' places in the log cannot be written");
-                self.state().take_back(files.into_iter().map(CursorFile::into_id));
-            }
+        let unsaved = write(&store, files);
+        if !unsaved.is_empty() {
+            self.state().take_back(unsaved);
         }
         bytes
     }
 }
 
-pub(super) fn write(store: &Store, files: &[CursorFile]) -> io::Result<()> {
-    store.flush(clock::unix_now())?;
-    files.iter().try_for_each(CursorFile::write)
+/// Returns the hooks whose cursors are not on disk. One that cannot be written holds up no other; but without the letters
+/// none is written.
+fn write(store: &Store, files: Vec<CursorFile>) -> Vec<Text> {
+    let letters = store.flush(clock::unix_now());
+    let mut unsaved = Vec::new();
+    let mut failed = letters.err();
+    let has_letters = failed.is_none();
+    for file in files {
+        let written = if has_letters { file.write() } else { Err(io::ErrorKind::Other.into()) };
+        if let Err(error) = written {
+            failed.get_or_insert(error);
+            unsaved.push(file.into_id());
+        }
+    }
+    if let Some(error) = failed {
+        tracing::error!(%error, "The hooks' places in the log cannot be written");
+    }
+    unsaved
 }
 
 /// Saves what has changed, not more often than [`SAVE_EVERY`].
