@@ -167,6 +167,11 @@ fn may(caller: &Caller, scope: Scope, id: ConnId, uses: &Uses) -> bool {
     }
 }
 
+/// Whether the caller may do that with all that the connection does.
+pub(crate) fn may_all(api: &Api, caller: &Caller, scope: Scope, id: ConnId) -> bool {
+    may(caller, scope, id, &uses(api))
+}
+
 /// 403 if not; the same for a connection that there is and that there is not.
 fn check(caller: &Caller, scope: Scope, id: ConnId, uses: &Uses) -> Result<(), Problem> {
     if may(caller, scope, id, uses) {

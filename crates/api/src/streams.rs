@@ -1,6 +1,7 @@
 //! Streams: list, one, and the end of a publisher.
 
 use crate::auth::{Caller, Scope};
+use crate::connections;
 use crate::deps::Api;
 use crate::problem::{Problem, ProblemBody};
 use crate::query::{Cursor, KeyPath, Limit, Listed, Params};
@@ -220,7 +221,10 @@ async fn end_publisher(
     let stream = api.deps.hub.stream(&key).filter(is_live).ok_or_else(|| no_publisher(&key))?;
     tracing::info!(token = caller.name(), stream = %key, "The API ends a publisher");
     // The connection is told first: it is the one that can tell its client why.
-    if let Some(id) = stream.publisher.conn_id {
+    // It goes whole, so not for somebody who may not end all that it does.
+    if let Some(id) = stream.publisher.conn_id
+        && connections::may_all(&api, &caller, Scope::Operate, id)
+    {
         let _gone = api.deps.connections.kick(id, Kick::by_operator(text));
     }
     match end(&api.deps.hub, &key).await {

@@ -70,6 +70,23 @@ fn a_token_of_the_command_line_may_what_it_was_made_for_until_it_is_revoked() ->
 }
 
 #[test]
+fn who_may_end_one_stream_of_a_connection_does_not_end_its_others() -> Result<()> {
+    let server = Server::builder().start()?;
+    let made =
+        token(&server, &["create", "--name", "ci", "--scope", "operate", "--stream-prefix", "live/ours"])?;
+    let ours = Api::new(server.http(), made.trim_end());
+    let mut publisher = Client::connect(server.rtmp(), "live")?;
+    let stream = publisher.publish("ours/a")?;
+    publisher.publish("theirs")?;
+    ours.delete("streams/live%2Fours%2Fa/publisher")?.expect(204)?;
+    publisher.expect_status(stream, "NetStream.Unpublish.Success", SOON)?;
+    let left = Api::admin(&server)?.get("streams/live%2Ftheirs")?.expect(200)?.body;
+    ensure!(left["state"] == "live", "{left}");
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
 fn the_command_says_what_is_wrong() -> Result<()> {
     let server = Server::builder().start()?;
     token(&server, &["create", "--name", "dashboard", "--scope", "read"])?;
