@@ -277,7 +277,9 @@ impl Parts {
         }
         self.http.stop(clock::now().after(GRACE)).await;
         self.scrapes.stop(clock::now().after(GRACE)).await;
-        self.bus.close().await;
+        if clock::until(clock::now().after(FAREWELL), self.bus.close()).await.is_none() {
+            tracing::error!("The disk takes no events: what it has not got is lost");
+        }
         self.tasks.stop(clock::now().after(LEFT_OVER)).await;
     }
 }
