@@ -29,7 +29,12 @@ fn a_data_folder_that_is_removed_under_the_server_is_made_again_and_that_is_told
     let stream = publisher.publish("a")?;
     server.events().wait_for("publish_start", SOON, |_| true)?;
     let log = server.folder().join("data/events/log");
-    std::fs::remove_dir_all(server.folder().join("data"))?;
+    // Its first notices are written: without a segment there would be nothing to miss.
+    jackfield_e2e::eventually("a segment", SOON, || Ok(log.read_dir()?.next().map(drop)))?;
+    // Taken away at once, and then removed: otherwise the server may write into what is being emptied.
+    let away = server.folder().join("away");
+    std::fs::rename(server.folder().join("data"), &away)?;
+    std::fs::remove_dir_all(&away).or_else(|_| std::fs::remove_dir_all(&away))?;
     publisher.unpublish(stream, "a")?;
     server.wait_log("that it was removed", SOON, |line: &LogLine| {
         line.message().starts_with("The log of events was removed")
