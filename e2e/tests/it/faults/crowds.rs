@@ -66,7 +66,8 @@ fn rush(server: &Server, connections: usize) -> Result<Duration> {
 
 #[test]
 fn five_thousand_connections_a_second_cost_no_viewer_a_picture() -> Result<()> {
-    let server = start("")?;
+    // What is measured is not the log, which keeps its newest in memory.
+    let server = start("[events]\nmemory = \"1MiB\"\n")?;
     let broadcast = Broadcast::start(server.rtmp(), "show")?;
     allowed(&server, "before")?;
     let descriptors = server.descriptors()?;
@@ -102,7 +103,7 @@ fn idle() -> Result<usize> {
 fn thousands_that_never_begin_cost_little_and_go_at_their_deadline() -> Result<()> {
     let idle = idle()?;
     // On a busy machine the first of them must not be gone before the last has come.
-    let timeout = if all_cases() { "20s" } else { "5s" };
+    let timeout = if all_cases() { "10s" } else { "5s" };
     let config = format!("[rtmp]\nhandshake_timeout = \"{timeout}\"\n");
     let server = start(&config)?;
     let broadcast = Broadcast::start(server.rtmp(), "show")?;
