@@ -81,7 +81,7 @@ pub use node_media_server::NodeMediaServer;
 pub use obs::Obs;
 pub use pairs::{Pairs, check_pairs};
 pub use pause::Paused;
-pub use place::{Scratch, fixture, free_port, hook_fixture, newer_ffmpeg, server};
+pub use place::{Scratch, example, fixture, free_port, hook_fixture, newer_ffmpeg, server};
 pub use process::{Processes, forget_peak, peak_kib, resident_kib, wait_end};
 pub use program::{BytesFn, Finished, Program, Running, Stdout};
 pub use receiver::{Receiver, Reply, Request};

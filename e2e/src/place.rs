@@ -26,6 +26,16 @@ pub fn server() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// An example of this build, by its name.
+///
+/// # Errors
+/// When it is not built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let path = build()?.join("examples").join(name);
+    ensure!(path.is_file(), "{} is not there; `cargo build --examples` makes it", path.display());
+    Ok(path)
+}
+
 /// A newer ffmpeg than Debian's: one that speaks enhanced RTMP. `scripts/setup test` brings it.
 ///
 /// # Errors

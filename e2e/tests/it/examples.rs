@@ -7,6 +7,10 @@ use jackfield_e2e::{
     free_port, wait_end,
 };
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The first build with Go may compile its library.
+const LONG: Duration = Duration::from_secs(300);
 
 /// The project's folder, where the heads of the examples are typed.
 fn root() -> Result<PathBuf> {
@@ -18,7 +22,7 @@ fn root() -> Result<PathBuf> {
 fn head(name: &str) -> Result<Vec<String>> {
     let path = root()?.join("examples/hooks").join(name);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let bare = |line: &str| line.trim_start_matches(['#', '/', ' ', '"']).to_owned();
+    let bare = |line: &str| line.trim_start_matches(['#', '/', '!', ' ', '\t', '"']).to_owned();
     Ok(text.lines().skip(1).take(20).map(bare).collect())
 }
 
@@ -37,15 +41,20 @@ fn command(name: &str) -> Result<String> {
     Ok(format!("cd '{}' && {command}", root()?.display()))
 }
 
-/// A server with the configuration in the head. The examples' paths begin at the project's folder there.
-fn configured(name: &str) -> Result<ServerBuilder> {
+/// The configuration in the head.
+fn configuration(name: &str) -> Result<String> {
     let head = head(name)?;
     let lines = head.iter().skip_while(|line| *line != "[[hook]]");
     let lines: Vec<&str> =
         lines.map(String::as_str).take_while(|line| *line == "[[hook]]" || line.contains(" = ")).collect();
     ensure!(lines.len() > 2, "no configuration in the head of {name}");
+    Ok(lines.join("\n"))
+}
+
+/// A server with the configuration in the head. The examples' paths begin at the project's folder there.
+fn configured(name: &str) -> Result<ServerBuilder> {
     let examples = format!("{}/examples/", root()?.display());
-    Ok(Server::builder().config(lines.join("\n").replace("examples/", &examples)))
+    Ok(Server::builder().config(configuration(name)?.replace("examples/", &examples)))
 }
 
 fn refusal<T>(answer: Result<T>) -> Result<String> {
@@ -77,8 +86,10 @@ fn every_example_has_a_test() -> Result<()> {
     let tested = [
         "README.md",
         "auth-webhook.py",
+        "auth-worker.go",
         "auth-worker.js",
         "auth-worker.py",
+        "auth-worker.rs",
         "follow.sh",
         "notify-start.sh",
         "record-start.sh",
@@ -228,6 +239,42 @@ fn auth_worker_in_javascript_lets_in_who_has_the_token() -> Result<()> {
     let_in_by_token(&server)?;
     server.stop()?;
     Ok(())
+}
+
+/// Those that are built first are not in the examples' folder.
+fn let_in_by_what_was_built(name: &str, at: &str, built: &Path) -> Result<()> {
+    let config = configuration(name)?;
+    let built = format!("\"{}\"", built.display());
+    ensure!(config.contains(&format!("\"{at}\"")), "another place in the head of {name}: {config}");
+    let server = Server::builder().config(config.replace(&format!("\"{at}\""), &built)).start()?;
+    let_in_by_token(&server)?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn auth_worker_in_go_lets_in_who_has_the_token() -> Result<()> {
+    if Program::new("go").args(["version"]).run(SOON).is_err() {
+        println!("skipped: no go here");
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let built = scratch.path().join("auth-worker");
+    let head = head("auth-worker.go")?;
+    let build = head.iter().map(|line| line.trim()).find(|line| line.starts_with("go build"));
+    let build = build.context("no `go build` in the head")?;
+    let line = build.replace("target/auth-worker-go", &built.display().to_string());
+    let ran = Program::new("sh").args(["-c", &line]).cwd(root()?).run(LONG)?;
+    ensure!(ran.code == Some(0), "{line}: {}", ran.stderr);
+    let_in_by_what_was_built("auth-worker.go", "target/auth-worker-go", &built)
+}
+
+#[test]
+fn auth_worker_in_rust_lets_in_who_has_the_token() -> Result<()> {
+    let build = "cargo build --release --package jackfield-cli --example auth-worker";
+    ensure!(head("auth-worker.rs")?.iter().any(|line| line.trim() == build), "another build in the head");
+    let built = jackfield_e2e::example("auth-worker")?;
+    let_in_by_what_was_built("auth-worker.rs", "target/release/examples/auth-worker", &built)
 }
 
 #[test]
