@@ -47,6 +47,7 @@ pub async fn run(rate: u32, seconds: u64, folder: &Path, command: &[String]) -> 
         outbox: outbox.clone(),
         folder: config.folder,
         retain: config.retain,
+        fsync: config.fsync,
     })?;
     let program = ProgramConfig::new("worker", command.to_vec(), "/".into());
     let program = worker(WorkerConfig { max: 1, ..WorkerConfig::new(program) }, &host)?;

@@ -3,7 +3,10 @@
 mod change;
 mod control;
 mod trial;
+mod trying;
 mod view;
+
+pub(crate) use trying::Tries;
 
 pub use control::{ConfiguredHook, HandlerKind, HookChange, HookOrigin, HookRefused};
 
@@ -14,12 +17,16 @@ use crate::query::{Cursor, Limit, Listed, Params};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use jackfield_dispatch::Enabled;
+use jackfield_dispatch::{Enabled, SwitchError};
 use serde::Deserialize;
+use std::time::Duration;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use view::HookView;
+
+/// When a disk that takes nothing may be tried again.
+const AFTER_A_DISK: Duration = Duration::from_secs(5);
 
 /// The endpoints.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -86,7 +93,9 @@ async fn one(
     params(("name" = String, Path, description = "Its name.")),
     responses((status = 204, description = "It is called."),
         (status = 404, description = "There is no such hook.", body = crate::problem::ProblemBody),
-        (status = 409, description = "Its handler is always called.", body = crate::problem::ProblemBody)),
+        (status = 409, description = "Its handler is always called.", body = crate::problem::ProblemBody),
+        (status = 503, description = "It is switched, but the disk did not take that: a restart may forget it.",
+            body = crate::problem::ProblemBody)),
     security(("bearer" = ["hooks"])))]
 async fn enable(
     State(api): State<Api>,
@@ -103,7 +112,9 @@ async fn enable(
     params(("name" = String, Path, description = "Its name.")),
     responses((status = 204, description = "It is not called."),
         (status = 404, description = "There is no such hook.", body = crate::problem::ProblemBody),
-        (status = 409, description = "Its handler is always called.", body = crate::problem::ProblemBody)),
+        (status = 409, description = "Its handler is always called.", body = crate::problem::ProblemBody),
+        (status = 503, description = "It is switched, but the disk did not take that: a restart may forget it.",
+            body = crate::problem::ProblemBody)),
     security(("bearer" = ["hooks"])))]
 async fn disable(
     State(api): State<Api>,
@@ -115,12 +126,18 @@ async fn disable(
 
 async fn switch(api: &Api, caller: &Caller, name: &str, enabled: Enabled) -> Result<StatusCode, Problem> {
     caller.may(Scope::Hooks, None)?;
-    if api.deps.dispatch.set_enabled(name, enabled).is_err() {
-        // What only prints is no hook of the engine.
-        find(api, name).await?;
-        return Err(Problem::conflict(
-            "This hook prints to a standard stream of the server and is always called.",
-        ));
+    match api.deps.dispatch.set_enabled(name, enabled).await {
+        Ok(()) => {}
+        Err(error @ SwitchError::NotKept) => {
+            return Err(Problem::unavailable(format!("{error}."), AFTER_A_DISK));
+        }
+        Err(SwitchError::Unknown(_)) => {
+            // What only prints is no hook of the engine.
+            find(api, name).await?;
+            return Err(Problem::conflict(
+                "This hook prints to a standard stream of the server and is always called.",
+            ));
+        }
     }
     tracing::info!(token = caller.name(), hook = name, ?enabled, "Hook is switched by the API");
     Ok(StatusCode::NO_CONTENT)

@@ -1,16 +1,18 @@
 //! Cursors on disk: how far each hook is in the log of events, and whether it is disabled, as
 //! `<data_dir>/events/cursors/<id>.json`.
 //!
-//! A file is replaced as a whole, so that the end of the process leaves the old one or the new one. It may be older
+//! A file is replaced as a whole, so that the end of the process leaves the old one or the new one; where the log is synced,
+//! so is the file before it takes the name, and so the end of the machine leaves no other either. It may be older
 //! than what the hook has done with, and then the hook is told some events a second time; it is never newer, because
 //! dead letters are written before it. A cursor whose hook is not configured is kept for as long as its events are.
 
+use crate::syncs::Syncs;
 use jackfield_hooks::{Cursor, DisabledBy};
 use jackfield_media::{Text, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::fs::{self, File as OpenFile};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file; ranges of a hook's queue and of what waits beside it take less.
@@ -155,15 +157,23 @@ impl CursorFile {
         self.text.len() as u64
     }
 
-    /// Puts it in the place of the former one. Blocks.
-    pub(crate) fn write(&self) -> io::Result<()> {
+    /// Puts it in the place of the former one. That the name is safe too takes [`Syncs::names`] of its folder. Blocks.
+    pub(crate) fn write(&self, syncs: &Syncs) -> io::Result<()> {
         let new = self.path.with_extension("json.new");
-        let written = fs::write(&new, &self.text).or_else(|_gone| {
+        let mut file = OpenFile::create(&new).or_else(|_gone| {
             // Somebody may have removed the folder under the server.
-            self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(&new, &self.text)
-        });
-        written.and_then(|()| fs::rename(&new, &self.path))
+            fs::create_dir_all(self.folder())?;
+            OpenFile::create(&new)
+        })?;
+        file.write_all(&self.text)?;
+        // Before it has the name: else the machine could end with a name of nothing.
+        syncs.cursor(&file)?;
+        fs::rename(&new, &self.path)
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 }
 
@@ -249,6 +259,10 @@ pub fn cursor_again(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn off() -> Syncs {
+        Syncs::new(jackfield_bus::Fsync::Off)
+    }
+
     fn saved(cursor: Cursor, at: UnixTime) -> Saved {
         Saved { name: "a".into(), cursor, disabled: None, at }
     }
@@ -263,7 +277,7 @@ mod tests {
         let written = Saved { name: "new name".into(), cursor, disabled, at: UnixTime(5) };
         let mut cursors = Cursors::open(folder.path().to_owned(), 0).unwrap();
         cursors.set("../a".into(), written.clone());
-        cursors.file("../a").unwrap().write().unwrap();
+        cursors.file("../a").unwrap().write(&off()).unwrap();
         assert!(folder.path().join("..%2fa.json").is_file());
         let again = Cursors::open(folder.path().to_owned(), 100).unwrap();
         assert_eq!(again.saved("../a"), Some(&written));
@@ -274,7 +288,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut cursors = Cursors::open(folder.path().to_owned(), 0).unwrap();
         cursors.set("a".into(), saved(Cursor::at(50), UnixTime(0)));
-        cursors.file("a").unwrap().write().unwrap();
+        cursors.file("a").unwrap().write(&off()).unwrap();
         let again = Cursors::open(folder.path().to_owned(), 40).unwrap();
         assert_eq!(again.saved("a").unwrap().cursor, Cursor::at(40));
     }
@@ -285,7 +299,7 @@ mod tests {
         let mut cursors = Cursors::open(folder.path().to_owned(), 0).unwrap();
         for (id, at) in [("old", 0), ("new", 9), ("configured", 0)] {
             cursors.set(id.into(), saved(Cursor::at(1), UnixTime(at)));
-            cursors.file(id).unwrap().write().unwrap();
+            cursors.file(id).unwrap().write(&off()).unwrap();
         }
         for (name, text) in [("half.json.new", "{"), ("bad.json", "{"), ("note.txt", "")] {
             fs::write(folder.path().join(name), text).unwrap();

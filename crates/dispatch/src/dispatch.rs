@@ -16,7 +16,7 @@ use jackfield_hooks::{CallId, Core, CoreConfig, HookSpec, HookStatus, QuestionId
 use jackfield_media::{Mono, Text};
 use jackfield_runtime::{Joining, Tasks, catch, clock, random};
 use keeping::Keep;
-pub use keeping::{Enabled, KeepConfig, KeepError, Lag, ReplayError, UnknownHook};
+pub use keeping::{Enabled, KeepConfig, KeepCounters, KeepError, Lag, ReplayError, SwitchError};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

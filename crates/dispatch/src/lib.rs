@@ -34,6 +34,7 @@ mod dead;
 mod dispatch;
 mod histogram;
 mod record;
+mod syncs;
 mod trace;
 mod transport;
 
@@ -48,9 +49,10 @@ pub use dead::{
     BadDeadLetterId, DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLetters,
     DeadLettersCounters,
 };
-pub use dispatch::UnknownHook;
+pub use dispatch::SwitchError;
 pub use dispatch::{
-    Dispatch, DispatchConfig, Enabled, KeepConfig, KeepError, Lag, ReplayError, Trial, TrialError,
+    Dispatch, DispatchConfig, Enabled, KeepConfig, KeepCounters, KeepError, Lag, ReplayError, Trial,
+    TrialError,
 };
 pub use histogram::{Histogram, Latency};
 pub use jackfield_hooks::{DeliveryId, HookStatus, Why};

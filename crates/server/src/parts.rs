@@ -320,7 +320,8 @@ fn keep_notices(
 ) -> Result<(), KeepError> {
     dispatch.tell_on(bus);
     let Some(outbox) = bus.outbox().cloned() else { return Ok(()) };
-    dispatch.keep_notices(KeepConfig { outbox, folder: folder.events(), retain: config.events.retain })
+    let (retain, fsync) = (config.events.retain, config.events.fsync.0);
+    dispatch.keep_notices(KeepConfig { outbox, folder: folder.events(), retain, fsync })
 }
 
 /// Each problem on a line of its own, without the text of the file.

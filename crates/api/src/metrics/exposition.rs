@@ -265,7 +265,14 @@ impl Reading {
         out.gauge("jackfield_outbox_memory_events", "Notices in memory", float(outbox.memory_events))?;
         out.gauge("jackfield_outbox_memory_bytes", "What they take", float(outbox.memory_bytes))?;
         out.gauge("jackfield_outbox_log_bytes", "The log on disk", large(outbox.log_bytes))?;
-        out.gauge("jackfield_outbox_behind_events", "Notices that are not written yet", large(outbox.behind))
+        out.gauge(
+            "jackfield_outbox_behind_events",
+            "Notices that are not written yet",
+            large(outbox.behind),
+        )?;
+        let keep = self.keep;
+        out.counter("jackfield_cursor_syncs", "Syncs of cursors and dead letters", keep.syncs)?;
+        out.counter("jackfield_cursor_sync_errors", "Those that failed", keep.sync_errors)
     }
 
     fn deliveries(&self, out: &mut Out<'_>) -> Result<(), Error> {

@@ -4,7 +4,8 @@ use super::process::Process;
 use super::{Fault, Inner};
 use jackfield_bus::{Outbox, OutboxCounters, OutboxState};
 use jackfield_dispatch::{
-    DeadLettersCounters, DeliveriesCounters, Dispatch, HookRecord, HookStatus, TransportCounters,
+    DeadLettersCounters, DeliveriesCounters, Dispatch, HookRecord, HookStatus, KeepCounters,
+    TransportCounters,
 };
 use jackfield_events::Protocol;
 use jackfield_hub::{Presence, StreamCounters, StreamSnapshot};
@@ -33,6 +34,7 @@ pub(super) struct Reading {
     pub(super) hooks: Vec<Hook>,
     pub(super) stray_answers: u64,
     pub(super) deliveries: DeliveriesCounters,
+    pub(super) keep: KeepCounters,
     pub(super) dead_letters: DeadLettersCounters,
     pub(super) outbox: Option<OutboxCounters>,
     pub(super) faults: Vec<Fault>,
@@ -84,6 +86,7 @@ impl Reading {
             hooks: hooks(&sources.dispatch),
             stray_answers: sources.dispatch.stray_answers(),
             deliveries: sources.dispatch.deliveries().counters(),
+            keep: sources.dispatch.keep_counters(),
             dead_letters: sources.dispatch.dead_letters().counters(),
             outbox: sources.bus.outbox().map(Outbox::counters),
             faults: metrics.faults.get().map(|faults| faults()).unwrap_or_default(),

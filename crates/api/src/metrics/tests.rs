@@ -1,7 +1,7 @@
 //! What is exported is what the documentation and the dashboard say.
 
 use super::{Fault, Metrics, MetricsConfig, MetricsSources};
-use jackfield_bus::{Bus, Outbox, OutboxConfig};
+use jackfield_bus::{Bus, Fsync, Outbox, OutboxConfig};
 use jackfield_dispatch::{BoxFuture, Call, Dispatch, DispatchConfig, Followed, KeepConfig, Reply, Transport};
 use jackfield_events::{Answer, Decision, EventSet, EventType, Masker, Protocol, Scope, notices};
 use jackfield_hooks::{HookSpec, Mode};
@@ -37,8 +37,12 @@ async fn scrape() -> String {
     let dispatch = Dispatch::new(DispatchConfig::default(), masker.clone(), &tasks);
     let hook = HookSpec::new("a \"hook\"\\", EventSet::EMPTY.with(EventType::StreamCreate), Mode::Notify);
     let (outbox, _recovered) = Outbox::open(OutboxConfig::new(folder.path().join("log")), &tasks).unwrap();
-    let kept =
-        KeepConfig { outbox: outbox.clone(), folder: folder.path().into(), retain: Duration::from_secs(60) };
+    let kept = KeepConfig {
+        outbox: outbox.clone(),
+        folder: folder.path().into(),
+        retain: Duration::from_secs(60),
+        fsync: Fsync::Off,
+    };
     dispatch.keep_notices(kept).unwrap();
     dispatch.set_hooks(vec![(hook, Arc::new(Ready))]);
     let bus = Bus::new("node", masker).with_outbox(outbox, &tasks);

@@ -5,6 +5,7 @@
 
 use super::form::{Form, outcome};
 use super::letter::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterPage, DeadLettersCounters};
+use crate::syncs::{Syncs, What};
 use jackfield_events::Event;
 use jackfield_hooks::Outcome;
 use jackfield_journal::{JournalConfig, JournalError, Limit, Reader, Writer};
@@ -12,6 +13,7 @@ use jackfield_media::{Text, UnixTime};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +46,9 @@ pub(crate) struct Store {
     shelf: Mutex<Shelf>,
     writer: Mutex<Writer>,
     reader: Reader,
+    syncs: Arc<Syncs>,
+    /// Something was written, and not synced.
+    unsynced: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +73,7 @@ struct Unwritten {
 
 impl Store {
     /// Reads what is there. Blocks.
-    pub(crate) fn open(folder: PathBuf) -> Result<Self, JournalError> {
+    pub(crate) fn open(folder: PathBuf, syncs: Arc<Syncs>) -> Result<Self, JournalError> {
         let config =
             JournalConfig { folder, segment_bytes: SEGMENT_BYTES, retain_bytes: MOST_BYTES, retain: LONGEST };
         let opened = Writer::open(config.clone())?;
@@ -86,7 +91,8 @@ impl Store {
             }
             after = batch.up_to;
         }
-        Ok(Self { shelf: Mutex::new(shelf), writer: Mutex::new(opened.writer), reader: opened.reader })
+        let (shelf, writer) = (Mutex::new(shelf), Mutex::new(opened.writer));
+        Ok(Self { shelf, writer, reader: opened.reader, syncs, unsynced: AtomicBool::new(false) })
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -234,15 +240,15 @@ impl Store {
         }
     }
 
-    /// Whether nothing waits to be written.
+    /// Whether nothing waits to be written, or synced.
     pub(crate) fn is_written(&self) -> bool {
-        self.shelf().unwritten.is_empty()
+        self.shelf().unwritten.is_empty() && !self.unsynced.load(Ordering::Relaxed)
     }
 
-    /// Writes what waits, and lets the oldest go. Blocks.
+    /// Writes what waits, syncs it, and lets the oldest go. Blocks.
     ///
     /// # Errors
-    /// That of the disk: nothing of it is written, and it waits on.
+    /// That of the disk: nothing of it is written, and it waits on; or it is not synced, which the next call tries again.
     pub(crate) fn flush(&self, now: UnixTime) -> io::Result<()> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let upto = {
@@ -255,12 +261,21 @@ impl Store {
             }
             shelf.unwritten.last_key_value().map(|(position, _)| *position)
         };
-        let Some(upto) = upto else { return Ok(()) };
-        writer.flush()?;
+        if let Some(upto) = upto {
+            writer.flush()?;
+            self.unsynced.store(true, Ordering::Relaxed);
+            self.shelf().unwritten.retain(|position, _| *position > upto);
+        }
+        if self.unsynced.load(Ordering::Relaxed) {
+            self.syncs.sync(What::Letters, || writer.sync())?;
+            self.unsynced.store(false, Ordering::Relaxed);
+        }
+        if upto.is_none() {
+            return Ok(());
+        }
         writer.retain(now)?;
         let first = self.reader.first().unwrap_or_default();
         let mut shelf = self.shelf();
-        shelf.unwritten.retain(|position, _| *position > upto);
         let retired: Vec<u64> = shelf.letters.range(..first).map(|(id, _)| *id).collect();
         for id in retired {
             shelf.forget(id);

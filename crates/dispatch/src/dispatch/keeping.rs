@@ -7,7 +7,8 @@ use super::{Dispatch, Inner, State};
 use crate::courier;
 use crate::cursor::Cursors;
 use crate::dead::{DeadLetters, Store};
-use jackfield_bus::{Bus, Outbox};
+use crate::syncs::Syncs;
+use jackfield_bus::{Bus, Fsync, Outbox};
 use jackfield_events::notices::HookDisabled;
 use jackfield_events::{DisabledReason, Scope};
 use jackfield_hooks::{Cursor, DeliveryId, DisabledBy, FeedId, HookSpec, Origin, Start};
@@ -33,6 +34,18 @@ pub struct KeepConfig {
     pub folder: PathBuf,
     /// How long cursors of hooks are kept that are not configured; as long as events.
     pub retain: Duration,
+    /// Whether cursors and dead letters are made safe from a power failure: as the log, but each time that they are
+    /// written, which is every 100 ms at most. Nobody waits for it.
+    pub fsync: Fsync,
+}
+
+/// What was done to keep notices since the server started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeepCounters {
+    /// Syncs of cursors, of their folder, and of dead letters.
+    pub syncs: u64,
+    /// Those that failed, and are tried again.
+    pub sync_errors: u64,
 }
 
 /// Notices cannot be kept.
@@ -63,10 +76,17 @@ pub enum ReplayError {
     NoRoom,
 }
 
-/// There is no hook of this name.
+/// A hook is not enabled or disabled, or not for long.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no hook `{0}`")]
-pub struct UnknownHook(pub Text);
+pub enum SwitchError {
+    /// There is no hook of this name.
+    #[error("there is no hook `{0}`")]
+    Unknown(Text),
+    /// It is switched, but the disk did not take that: it is written as soon as that is possible, and a server that ends
+    /// before forgets it.
+    #[error("the hook is switched, but that could not be written: a restart may forget it")]
+    NotKept,
+}
 
 /// Whether a hook is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +113,7 @@ pub struct Lag {
 pub(super) struct Keep {
     outbox: Outbox,
     pub(super) store: Arc<Store>,
+    syncs: Arc<Syncs>,
     cursors: Cursors,
     retain: Duration,
     /// Cursors that must be written.
@@ -107,11 +128,14 @@ impl Dispatch {
     /// # Errors
     /// [`KeepError`]; then nothing is changed.
     pub fn keep_notices(&self, config: KeepConfig) -> Result<(), KeepError> {
-        let KeepConfig { outbox, folder, retain } = config;
+        let KeepConfig { outbox, folder, retain, fsync } = config;
+        let syncs = Arc::new(Syncs::new(fsync));
         let cursors = Cursors::open(folder.join("cursors"), outbox.last())?;
-        let store = Arc::new(Store::open(folder.join("dead"))?);
+        let store = Arc::new(Store::open(folder.join("dead"), Arc::clone(&syncs))?);
+        // Both folders may be new.
+        syncs.names(&folder)?;
         let (unsaved, couriers) = (BTreeSet::new(), BTreeMap::new());
-        self.0.state().keep = Some(Keep { outbox, store, cursors, retain, unsaved, couriers });
+        self.0.state().keep = Some(Keep { outbox, store, syncs, cursors, retain, unsaved, couriers });
         let saver = saving::save_again_and_again(
             Arc::downgrade(&self.0),
             Arc::clone(&self.0.changed),
@@ -119,6 +143,14 @@ impl Dispatch {
         );
         drop(self.0.tasks.spawn("hooks-cursors", saver));
         Ok(())
+    }
+
+    /// What was done to keep notices; zeros if they are not kept.
+    #[must_use]
+    pub fn keep_counters(&self) -> KeepCounters {
+        let counted = self.0.state().keep.as_ref().map(|keep| keep.syncs.counted());
+        let (syncs, sync_errors) = counted.unwrap_or_default();
+        KeepCounters { syncs, sync_errors }
     }
 
     /// Where it is told that a hook was disabled.
@@ -149,28 +181,43 @@ impl Dispatch {
         told.ok_or(ReplayError::NoRoom)
     }
 
-    /// Enables or disables the hook of this name. It stays so over reloads and restarts.
+    /// Enables or disables the hook of this name. It stays so over reloads and restarts: that is on disk when this
+    /// returns. Cancel-safe: then it is written all the same, a little later.
     ///
     /// # Errors
-    /// [`UnknownHook`].
-    pub fn set_enabled(&self, hook: &str, enabled: Enabled) -> Result<(), UnknownHook> {
+    /// [`SwitchError`].
+    pub async fn set_enabled(&self, hook: &str, enabled: Enabled) -> Result<(), SwitchError> {
+        let hook_id = self.switch(hook, enabled)?;
+        let saved = self.0.save().await;
+        let is_kept = saved.is_some_and(|saved| !saved.failed.contains(&hook_id));
+        if is_kept { Ok(()) } else { Err(SwitchError::NotKept) }
+    }
+
+    /// The same, for those that may wait for the disk. Blocks.
+    ///
+    /// # Errors
+    /// [`SwitchError`].
+    pub fn set_enabled_now(&self, hook: &str, enabled: Enabled) -> Result<(), SwitchError> {
+        let hook_id = self.switch(hook, enabled)?;
+        if self.0.save_now().failed.contains(&hook_id) { Err(SwitchError::NotKept) } else { Ok(()) }
+    }
+
+    /// Switches it in memory; it is saved soon. Returns its id.
+    fn switch(&self, hook: &str, enabled: Enabled) -> Result<Text, SwitchError> {
         let changed = self.0.input(None, |state, now| {
             let hook_id = state.core.id_of(hook)?;
             let disabled = (enabled == Enabled::No).then_some(DisabledBy::Operator);
             let changes = state.core.disabled(&hook_id) != disabled;
             state.core.set_disabled(now, &hook_id, disabled);
-            state.must_save(hook_id);
-            Some(changes)
+            state.must_save(hook_id.clone());
+            Some((hook_id, changes))
         });
         self.0.changed.notify_one();
-        match (changed, enabled) {
-            (None, _) => Err(UnknownHook(hook.into())),
-            (Some(true), Enabled::No) => {
-                self.0.tell_disabled(hook.into(), DisabledBy::Operator);
-                Ok(())
-            }
-            (Some(_), _) => Ok(()),
+        let (hook_id, changes) = changed.ok_or_else(|| SwitchError::Unknown(hook.into()))?;
+        if changes && enabled == Enabled::No {
+            self.0.tell_disabled(hook.into(), DisabledBy::Operator);
         }
+        Ok(hook_id)
     }
 
     /// How far each hook is behind the log, in the configured order; empty if events are not kept.
@@ -280,7 +327,7 @@ impl Inner {
             // Written anew, so that it is seen when each was configured last.
             keep.unsaved.extend(ids);
         }
-        let _bytes = self.save_now();
+        let _tried_again = self.save_now();
         // What could not be written is tried again.
         self.changed.notify_one();
         self.input(None, |state, _now| state.send_couriers(self));
@@ -327,6 +374,6 @@ async fn find_place(inner: Weak<Inner>, hook_id: Text, time: UnixTime) {
             state.core.follow(&hook_id, Cursor::at(place));
         }
     });
-    let _bytes = inner.save().await;
+    let _tried_again = inner.save().await;
     inner.input(None, |state, _now| state.send_couriers(&inner));
 }

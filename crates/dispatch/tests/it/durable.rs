@@ -1,9 +1,9 @@
 //! Notices from a log: what a hook did not take it gets later, and what it never takes becomes a dead letter.
 
 use crate::kit::{Played, Script, created, hook};
-use jackfield_bus::{Bus, Outbox, OutboxConfig};
+use jackfield_bus::{Bus, Fsync, Outbox, OutboxConfig};
 use jackfield_dispatch::{
-    DeadLetterFilter, Dispatch, DispatchConfig, Enabled, KeepConfig, ReplayError, Transport,
+    DeadLetterFilter, Dispatch, DispatchConfig, Enabled, KeepConfig, ReplayError, SwitchError, Transport,
 };
 use jackfield_events::notices::StreamCreate;
 use jackfield_events::{Decision, EventType, Masker, Scope};
@@ -25,11 +25,16 @@ struct Server {
 
 impl Server {
     fn start(folder: &tempfile::TempDir, hooks: Vec<(HookSpec, &Arc<Played>)>) -> Self {
+        Self::start_with(Fsync::Off, folder, hooks)
+    }
+
+    fn start_with(fsync: Fsync, folder: &tempfile::TempDir, hooks: Vec<(HookSpec, &Arc<Played>)>) -> Self {
         let tasks = Tasks::new();
-        let (outbox, _recovered) = Outbox::open(OutboxConfig::new(folder.path()), &tasks).unwrap();
+        let config = OutboxConfig { fsync, ..OutboxConfig::new(folder.path()) };
+        let (outbox, _recovered) = Outbox::open(config, &tasks).unwrap();
         let dispatch = Dispatch::new(DispatchConfig::default(), Masker::default(), &tasks);
         let bus = Bus::new("n", Masker::default()).with_outbox(outbox.clone(), &tasks);
-        let keep = KeepConfig { outbox, folder: folder.path().to_owned(), retain: LONG };
+        let keep = KeepConfig { outbox, folder: folder.path().to_owned(), retain: LONG, fsync };
         dispatch.keep_notices(keep).unwrap();
         dispatch.tell_on(&bus);
         let server = Self { bus, dispatch, tasks };
@@ -184,7 +189,7 @@ async fn letters_of_a_hook_that_is_not_there_cannot_be_replayed_and_can_be_dropp
     server.idle().await;
     let (letters, all) = (server.dispatch.dead_letters(), DeadLetterFilter::default());
     assert_eq!(letters.list(&all, None, 10).items.len(), 1);
-    server.dispatch.set_enabled("a", Enabled::No).unwrap();
+    server.dispatch.set_enabled_now("a", Enabled::No).unwrap();
     assert_eq!(letters.replay(&all), 0);
     server.set(Vec::new());
     assert_eq!(letters.replay(&all), 0);
@@ -199,8 +204,8 @@ async fn a_hook_that_the_operator_disables_stays_so_and_then_goes_on_where_it_st
     let server = Server::start(&folder, vec![(quick(), &told)]);
     server.create("one");
     server.idle().await;
-    server.dispatch.set_enabled("a", Enabled::No).unwrap();
-    assert!(server.dispatch.set_enabled("b", Enabled::No).is_err());
+    server.dispatch.set_enabled_now("a", Enabled::No).unwrap();
+    assert!(server.dispatch.set_enabled_now("b", Enabled::No).is_err());
     server.create("two");
     server.idle().await;
     server.stop().await;
@@ -209,7 +214,7 @@ async fn a_hook_that_the_operator_disables_stays_so_and_then_goes_on_where_it_st
     server.create("three");
     server.idle().await;
     assert!(server.dispatch.status()[0].disabled.is_some() && told.count() == 1);
-    server.dispatch.set_enabled("a", Enabled::Yes).unwrap();
+    server.dispatch.set_enabled_now("a", Enabled::Yes).unwrap();
     told.called(3).await;
     assert_eq!(names(&told), ["one", "two", "three"]);
     server.stop().await;
@@ -300,4 +305,45 @@ async fn the_last_place_of_each_hook_is_the_one_on_disk_when_the_server_has_stop
         }
     }
     assert_eq!(taken.count(), HOOKS * 5);
+}
+
+#[tokio::test]
+async fn what_is_switched_is_on_disk_when_that_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Played::new(Script::Answer(Decision::Pass));
+    let server = Server::start(&folder, vec![(quick(), &told)]);
+    let disabled = || {
+        let text = std::fs::read(folder.path().join("cursors/a.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&text).unwrap()["disabled"]["by"] == "operator"
+    };
+    for (enabled, expect) in [(Enabled::No, true), (Enabled::Yes, false)].repeat(5) {
+        server.dispatch.set_enabled("a", enabled).await.unwrap();
+        assert_eq!(disabled(), expect);
+        server.dispatch.set_enabled_now("a", enabled).unwrap();
+    }
+    // Nobody can write a file there.
+    std::fs::create_dir_all(folder.path().join("cursors/a.json.new/full")).unwrap();
+    assert_eq!(server.dispatch.set_enabled("a", Enabled::No).await, Err(SwitchError::NotKept));
+    assert!(server.dispatch.status()[0].disabled.is_some() && !disabled(), "it is in force all the same");
+    std::fs::remove_dir_all(folder.path().join("cursors/a.json.new")).unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_always_synced_is_synced_before_anybody_is_told() {
+    const EVENTS: u64 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let told = Played::new(Script::Answer(Decision::Pass));
+    let server = Server::start_with(Fsync::Always, &folder, vec![(quick(), &told)]);
+    for number in 1..=EVENTS {
+        // The one before was read, so this one is in a write of its own.
+        server.create("one");
+        told.called(usize::try_from(number).unwrap()).await;
+        let counters = server.bus.outbox().unwrap().counters();
+        assert!(counters.syncs >= number && counters.sync_errors == 0, "{number}: {counters:?}");
+    }
+    server.idle().await;
+    let before = server.dispatch.keep_counters();
+    assert!(before.syncs > 0 && before.sync_errors == 0, "cursors too: {before:?}");
+    server.stop().await;
 }

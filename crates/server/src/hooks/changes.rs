@@ -50,7 +50,7 @@ impl Hooks {
         self.put_and_keep(config, next)?;
         if let Some(enabled) = enabled {
             // It was made just now.
-            drop(self.dispatch.set_enabled(&name, enabled));
+            drop(self.dispatch.set_enabled_now(&name, enabled));
         }
         Ok(())
     }

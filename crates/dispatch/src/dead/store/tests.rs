@@ -34,7 +34,7 @@ fn ids(store: &Store, filter: &DeadLetterFilter) -> Vec<u64> {
 }
 
 fn open(folder: &tempfile::TempDir) -> Store {
-    Store::open(folder.path().join("dead")).unwrap()
+    Store::open(folder.path().join("dead"), Arc::new(Syncs::new(jackfield_bus::Fsync::Off))).unwrap()
 }
 
 #[test]

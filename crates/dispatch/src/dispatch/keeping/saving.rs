@@ -3,6 +3,7 @@
 use super::super::{Inner, State};
 use crate::cursor::{CursorFile, Saved};
 use crate::dead::Store;
+use crate::syncs::Syncs;
 use jackfield_media::Text;
 use jackfield_runtime::{CancellationToken, clock};
 use std::io;
@@ -16,6 +17,23 @@ const SAVE_EVERY: Duration = Duration::from_millis(100);
 const BYTES_AT_ONCE: u64 = 64 * 1024;
 /// How long a disk that takes no cursor is left alone.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
+
+/// What has to be written.
+#[derive(Debug)]
+pub(super) struct Unsaved {
+    store: Arc<Store>,
+    syncs: Arc<Syncs>,
+    files: Vec<CursorFile>,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub(in crate::dispatch) struct Saving {
+    /// Bytes of cursors.
+    bytes: u64,
+    /// Hooks whose cursors are not on disk.
+    pub(super) failed: Vec<Text>,
+}
 
 impl State {
     /// Where every hook stands whose cursor moved. To be called before a hook goes.
@@ -32,7 +50,7 @@ impl State {
     }
 
     /// What has to be written: every cursor that moved.
-    pub(super) fn take_unsaved(&mut self) -> Option<(Arc<Store>, Vec<CursorFile>)> {
+    pub(super) fn take_unsaved(&mut self) -> Option<Unsaved> {
         self.remember();
         let at = clock::unix_now();
         let core = &self.core;
@@ -45,7 +63,7 @@ impl State {
         }
         let files: Vec<CursorFile> =
             std::mem::take(&mut keep.unsaved).iter().filter_map(|id| keep.cursors.file(id)).collect();
-        Some((Arc::clone(&keep.store), files))
+        Some(Unsaved { store: Arc::clone(&keep.store), syncs: Arc::clone(&keep.syncs), files })
     }
 
     /// Something of this hook that is kept has changed.
@@ -65,50 +83,63 @@ impl State {
 
 impl Inner {
     /// Writes every cursor that moved, and the letters before them.
-    /// Returns how many bytes these were.
-    pub(in crate::dispatch) async fn save(self: &Arc<Self>) -> u64 {
+    /// `None` if that came to no end.
+    pub(in crate::dispatch) async fn save(self: &Arc<Self>) -> Option<Saving> {
         if self.state().keep.is_none() {
-            return 0;
+            return Some(Saving::default());
         }
         let inner = Arc::clone(self);
-        self.tasks.blocking("hooks-cursors", move || inner.save_now()).join().await.unwrap_or_default()
+        self.tasks.blocking("hooks-cursors", move || inner.save_now()).join().await
     }
 
     /// The same. Blocks.
-    pub(super) fn save_now(&self) -> u64 {
+    pub(super) fn save_now(&self) -> Saving {
         // One at a time, from the look at what moved to its file: no older place takes that of a newer one.
         let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((store, files)) = self.state().take_unsaved() else { return 0 };
-        if files.is_empty() && store.is_written() {
-            return 0;
+        let Some(unsaved) = self.state().take_unsaved() else { return Saving::default() };
+        if unsaved.files.is_empty() && unsaved.store.is_written() {
+            return Saving::default();
         }
-        let bytes = files.iter().map(CursorFile::bytes).sum();
-        let unsaved = write(&store, files);
-        if !unsaved.is_empty() {
-            self.state().take_back(unsaved);
+        let bytes = unsaved.files.iter().map(CursorFile::bytes).sum();
+        let failed = unsaved.write();
+        if !failed.is_empty() {
+            self.state().take_back(failed.iter().cloned());
         }
-        bytes
+        Saving { bytes, failed }
     }
 }
 
-/// Returns the hooks whose cursors are not on disk. One that cannot be written holds up no other; but without the letters
-/// none is written.
-fn write(store: &Store, files: Vec<CursorFile>) -> Vec<Text> {
-    let letters = store.flush(clock::unix_now());
-    let mut unsaved = Vec::new();
-    let mut failed = letters.err();
-    let has_letters = failed.is_none();
-    for file in files {
-        let written = if has_letters { file.write() } else { Err(io::ErrorKind::Other.into()) };
-        if let Err(error) = written {
-            failed.get_or_insert(error);
-            unsaved.push(file.into_id());
+impl Unsaved {
+    /// Returns the hooks whose cursors are not on disk. One that cannot be written holds up no other; but without the
+    /// letters none is written.
+    fn write(self) -> Vec<Text> {
+        let Self { store, syncs, files } = self;
+        let mut failed = store.flush(clock::unix_now()).err();
+        let has_letters = failed.is_none();
+        let folder = files.first().map(|file| file.folder().to_owned());
+        let (mut unsaved, mut named) = (Vec::new(), Vec::new());
+        for file in files {
+            let written = if has_letters { file.write(&syncs) } else { Err(io::ErrorKind::Other.into()) };
+            match written {
+                Ok(()) => named.push(file.into_id()),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    unsaved.push(file.into_id());
+                }
+            }
         }
+        // Once for all of them.
+        if let Some(folder) = folder.filter(|_| !named.is_empty())
+            && let Err(error) = syncs.names(&folder)
+        {
+            failed.get_or_insert(error);
+            unsaved.append(&mut named);
+        }
+        if let Some(error) = failed {
+            tracing::error!(%error, "The hooks' places in the log cannot be written");
+        }
+        unsaved
     }
-    if let Some(error) = failed {
-        tracing::error!(%error, "The hooks' places in the log cannot be written");
-    }
-    unsaved
 }
 
 /// Saves what has changed, not more often than [`SAVE_EVERY`].
@@ -123,7 +154,9 @@ pub(super) async fn save_again_and_again(
             () = stopping.cancelled() => return,
         }
         let Some(strong) = inner.upgrade() else { return };
-        let bytes = strong.save().await;
+        let began = clock::now();
+        let bytes = strong.save().await.unwrap_or_default().bytes;
+        let took = clock::now() - began;
         let failed = strong.state().keep.as_ref().is_some_and(|keep| !keep.unsaved.is_empty());
         drop(strong);
         if failed {
@@ -131,7 +164,11 @@ pub(super) async fn save_again_and_again(
             changed.notify_one();
         } else {
             let times = u32::try_from(1 + bytes / BYTES_AT_ONCE).unwrap_or(u32::MAX);
-            clock::sleep(SAVE_EVERY.saturating_mul(times)).await;
+            // A disk that is slow to sync has half of its time for others.
+            clock::sleep(SAVE_EVERY.saturating_mul(times).max(took)).await;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
