@@ -3,10 +3,11 @@
 mod change;
 mod control;
 mod trial;
-mod trying;
-mod view;
+Tries;
 
-pub(crate) use trying::Tries;
+::mod view;
+
+::Tries;
 
 pub use control::{ConfiguredHook, HandlerKind, HookChange, HookOrigin, HookRefused};
 
