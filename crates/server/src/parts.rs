@@ -6,6 +6,7 @@ use crate::control::{self, Request, Requests};
 use crate::exposure::exposure;
 use crate::folder::DataFolder;
 use crate::hooks::{Hooks, dispatch_config};
+use crate::limits;
 use crate::start::StartError;
 use crate::tls::Tls;
 use crate::visible;
@@ -20,12 +21,11 @@ use jackfield_hook_transports::Host;
 use jackfield_http::{HttpConfig, HttpServer};
 use jackfield_hub::{Hub, HubConfig, Takeover};
 use jackfield_net::outbound::Outbound;
-use jackfield_net::proxy::Networks;
 use jackfield_process::{Launcher, LauncherConfig};
 use jackfield_rtmp::ServerConfig;
 use jackfield_rtmp_server::{Deps, RtmpConfig, RtmpServer};
 use jackfield_runtime::{Tasks, clock};
-use jackfield_sessions::{ConnectionLimits, ConnectionRate, Connections};
+use jackfield_sessions::Connections;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -39,11 +39,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(2);
 /// How long tasks that have nothing to do any more are waited for.
 const LEFT_OVER: Duration = Duration::from_millis(500);
-/// Descriptors for all that is no connection of a client.
-const SPARE_DESCRIPTORS: u64 = 2048;
 
-/// What stands inside a running server, for a program that has the server in its own process: it looks at it, and
-/// sends clients away.
+/// What stands inside a running server, for a program that has the server in its own process: it looks at it, sends
+/// clients away, and tells facts of its own.
 #[derive(Debug, Clone)]
 pub struct Inside {
     /// The connections of clients.
@@ -52,6 +50,8 @@ pub struct Inside {
     pub hub: Hub,
     /// The hooks.
     pub dispatch: Dispatch,
+    /// What happens.
+    pub bus: Bus,
     /// The addresses of RTMP, in the order of the configuration: clear text first, then TLS.
     pub rtmp: Vec<SocketAddr>,
 }
@@ -83,7 +83,7 @@ impl Parts {
         let tasks = Tasks::new();
         // Before anything takes memory or descriptors: its programs inherit neither.
         let launcher = Launcher::start(LauncherConfig::default(), &tasks).await?;
-        let max_connections = room_for_connections(config);
+        let max_connections = limits::room_for_connections(config);
         for line in config.warnings.lines() {
             tracing::warn!("Configuration: {line}");
         }
@@ -107,8 +107,8 @@ impl Parts {
         let (hub, minter) = Hub::with_epochs(hub_config(config), bus.clone(), tasks.clone(), epochs);
         let gate = Gate::new(dispatch.clone(), hub.clone(), minter, bus.clone(), takeover(config));
         gate.slow_guessing(NonZeroU32::new(config.security.max_denials_per_minute));
-        let limits = connection_limits(config, max_connections);
-        let connections = Connections::numbered_after(bus.clone(), limits, last_conn, last_session);
+        let media = limits::media(config, max_connections);
+        let connections = Connections::numbered_after(bus.clone(), media, last_conn, last_session);
         let tls = Tls::start(config, &tasks)?;
         let health = Health::default();
         let (remote, requests) = control::remote();
@@ -166,6 +166,7 @@ impl Parts {
             connections: self.connections.clone(),
             hub: self.hub.clone(),
             dispatch: self.dispatch.clone(),
+            bus: self.bus.clone(),
             rtmp: self.rtmp.addrs().to_vec(),
         }
     }
@@ -333,43 +334,9 @@ fn api_config(config: &Config) -> ApiConfig {
     ApiConfig { cors: config.api.cors.0.clone() }
 }
 
-/// Raises the descriptor limit, and says how many connections fit under it: one that finds no descriptor
-/// would wait in the kernel, unseen.
-fn room_for_connections(config: &Config) -> usize {
-    let wanted = config.server.max_connections;
-    let limit = match jackfield_net::raise_descriptor_limit() {
-        Ok(None) => return wanted,
-        Ok(Some(limit)) => limit,
-        Err(error) => {
-            tracing::warn!(%error, "Cannot raise the descriptor limit");
-            return wanted;
-        }
-    };
-    let room = usize::try_from(limit - SPARE_DESCRIPTORS.min(limit / 4)).unwrap_or(usize::MAX);
-    if room < wanted {
-        tracing::info!(limit, connections = room, "The descriptor limit bounds the connections");
-    }
-    room.min(wanted)
-}
-
 fn node_name(config: &Config) -> String {
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     config.server.node.clone().unwrap_or_else(host)
-}
-
-fn networks(config: &Config) -> Networks {
-    config.security.trusted_proxies.iter().map(|proxy| proxy.network).collect()
-}
-
-fn connection_limits(config: &Config, max_total: usize) -> ConnectionLimits {
-    let proxies = networks(config);
-    ConnectionLimits {
-        max_total,
-        max_per_address: config.server.max_connections_per_address,
-        rate_per_address: NonZeroU32::new(config.server.max_connection_rate_per_address)
-            .map(ConnectionRate::per_second),
-        exempt: Arc::new(move |address| proxies.contains(address)),
-    }
 }
 
 fn hub_config(config: &Config) -> HubConfig {
@@ -398,7 +365,7 @@ fn http_config(config: &Config, tls: &Tls) -> HttpConfig {
         listen: config.http.listen.0.clone(),
         listen_tls: tls.https.clone(),
         header_timeout: config.http.header_timeout,
-        max_connections: config.http.max_connections,
+        limits: limits::http(config),
         ..HttpConfig::default()
     }
 }
@@ -414,7 +381,7 @@ fn rtmp_config(config: &Config, tls: &Tls) -> RtmpConfig {
             publisher_silence: config.rtmp.publish_timeout,
             ..ServerConfig::default()
         },
-        trusted_proxies: networks(config),
+        trusted_proxies: limits::proxies(config),
         ..RtmpConfig::default()
     }
 }
