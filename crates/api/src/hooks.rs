@@ -3,11 +3,7 @@
 mod change;
 mod control;
 mod trial;
-Tries;
-
-::mod view;
-
-::Tries;
+mod view;
 
 pub use control::{ConfiguredHook, HandlerKind, HookChange, HookOrigin, HookRefused};
 
