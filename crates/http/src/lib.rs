@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Contract: a client that does not send a request's head in time is closed, and so is one that takes nothing of its
-//! answers, and one over the cap on connections; a stop lets requests that are being answered end. Every request carries its [`Client`] and its
+//! answers, and one over the limits on connections, in all and of its address; a stop lets requests that are being answered end. Every request carries its [`Client`] and its
 //! [`Line`] among its extensions. What nobody serves is 404. Errors are
 //! `application/problem+json` ([`problem`]).
 //!
@@ -31,12 +31,13 @@
 mod activity;
 mod client;
 mod connection;
+mod door;
 mod line;
 mod problem;
 mod server;
 
 pub use client::{Client, Secure};
-pub use jackfield_net::{BindError, ListenAddr};
+pub use jackfield_net::{BindError, ConnectionLimits, ConnectionRate, ListenAddr};
 pub use line::Line;
 pub use problem::problem;
 pub use server::{HttpConfig, HttpServer};

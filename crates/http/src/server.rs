@@ -2,15 +2,17 @@
 
 use crate::client::{Client, Secure};
 use crate::connection::{Serving, serve};
+use crate::door::Door;
 use crate::problem;
 use axum::Router;
 use axum::http::StatusCode;
 use jackfield_media::Mono;
 use jackfield_net::tls::ServerTls;
-use jackfield_net::{Accepted, BindError, ListenAddr, Listener, Seldom};
-use jackfield_runtime::{Tasks, clock};
+use jackfield_net::{Accepted, BindError, ConnectionLimits, ListenAddr, Listener};
+use jackfield_runtime::Tasks;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the listener needs to know.
@@ -27,8 +29,8 @@ pub struct HttpConfig {
     pub header_timeout: Duration,
     /// How long a client may take nothing of what it is sent.
     pub stall_timeout: Duration,
-    /// Connections at once; one more is closed unserved.
-    pub max_connections: usize,
+    /// Connections at once, and how fast new ones may come; what is over is closed unserved.
+    pub limits: ConnectionLimits,
 }
 
 impl Default for HttpConfig {
@@ -39,7 +41,7 @@ impl Default for HttpConfig {
             listen_tls: Vec::new(),
             header_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
-            max_connections: 4096,
+            limits: ConnectionLimits { max_total: 4096, ..ConnectionLimits::default() },
         }
     }
 }
@@ -63,6 +65,7 @@ impl HttpServer {
         let listeners = bind_all(&config)?;
         let addrs = listeners.iter().map(|(listener, _)| listener.local_addr()).collect();
         let routes = routes.fallback(|| async { problem(StatusCode::NOT_FOUND, "There is nothing here.") });
+        let door = Arc::new(Door::new(config.limits.clone()));
         let server = Self { addrs, accepting: tasks.part(), serving: tasks.part(), requests: tasks.part() };
         for (listener, tls) in listeners {
             listener.log_listening(if tls.is_some() { "https" } else { config.name });
@@ -72,10 +75,10 @@ impl HttpServer {
                 header_timeout: config.header_timeout,
                 requests: server.requests.clone(),
             };
-            let (config, connections) = (config.clone(), server.serving.clone());
-            let stopping = server.accepting.stopping();
+            let (door, connections) = (Arc::clone(&door), server.serving.clone());
+            let (stopping, stall) = (server.accepting.stopping(), config.stall_timeout);
             server.accepting.spawn("http accept", async move {
-                let accept = accept(&listener, &config, &serving, &connections);
+                let accept = accept(&listener, stall, &serving, &door, &connections);
                 stopping.run_until_cancelled(accept).await;
             });
         }
@@ -107,23 +110,24 @@ fn bind_all(config: &HttpConfig) -> Result<Vec<(Listener, Option<ServerTls>)>, B
     plain.chain(tls).map(bind).collect()
 }
 
-async fn accept(listener: &Listener, config: &HttpConfig, serving: &Serving, connections: &Tasks) {
-    static FULL: Seldom = Seldom::new();
+async fn accept(
+    listener: &Listener,
+    stall: Duration,
+    serving: &Serving,
+    door: &Arc<Door>,
+    connections: &Tasks,
+) {
     loop {
         let Accepted { stream, peer, .. } = listener.accept().await;
-        if connections.count() >= config.max_connections {
-            if let Some(times) = FULL.now(clock::now()) {
-                tracing::warn!(proto = "http", %peer, times, "Too many connections");
-            }
-            continue;
-        }
+        let Some(inside) = door.enter(peer, connections.count()) else { continue };
         // Without it, a client that asks and never reads would be waited for without end. A socket that is gone already
         // needs no deadline.
-        let stall_ms = u32::try_from(config.stall_timeout.as_millis()).unwrap_or(u32::MAX);
+        let stall_ms = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
         set_tcp_user_timeout(&stream, stall_ms).unwrap_or_default();
         let (serving, stopping) = (serving.clone(), connections.stopping());
         let secure = if serving.tls.is_some() { Secure::Yes } else { Secure::No };
         connections.spawn("http connection", async move {
+            let _inside = inside;
             let connection = Box::pin(serve(stream, Client { addr: peer, secure }, serving, stopping));
             if let Err(error) = connection.await {
                 tracing::debug!(proto = "http", %peer, %error, "HTTP connection ended");

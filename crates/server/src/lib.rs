@@ -22,6 +22,7 @@ mod control;
 mod exposure;
 mod folder;
 mod hooks;
+mod limits;
 mod logging;
 mod parts;
 mod signals;

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::folder::DataFolder;
+use crate::limits;
 use crate::start::StartError;
 use jackfield_api::{Fault, Metrics};
 use jackfield_dispatch::{Deliveries, DeliveriesConfig};
@@ -10,9 +11,6 @@ use jackfield_http::{HttpConfig, HttpServer};
 use jackfield_net::BindError;
 use jackfield_rtmp_server::CountersSnapshot;
 use jackfield_runtime::Tasks;
-
-/// Connections to the listener of metrics.
-const MAX_SCRAPES: usize = 64;
 
 /// Where it is kept what becomes of deliveries.
 pub(crate) fn deliveries(
@@ -39,7 +37,7 @@ pub(crate) fn serve_metrics(
         name: "metrics",
         listen: config.metrics.listen.clone(),
         header_timeout: config.http.header_timeout,
-        max_connections: MAX_SCRAPES,
+        limits: limits::metrics(config),
         ..HttpConfig::default()
     };
     HttpServer::start(http, jackfield_api::metrics_routes(metrics), tasks)

@@ -1,11 +1,13 @@
 //! The table of all connections.
 
 use crate::connection::{Connection, Kick, Peer, Phase, Progress, Shared};
-use crate::limits::{ConnectionLimits, Counted, TooMany};
+use crate::refusals::{RefusalPace, reason};
+use crate::{ConnectionLimits, TooMany};
 use jackfield_bus::Bus;
 use jackfield_events::notices::ConnectionRefused;
 use jackfield_events::{ConnectionRefusal, Scope};
 use jackfield_media::{ConnId, SessionId};
+use jackfield_net::Admission;
 use jackfield_runtime::clock;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,7 +69,8 @@ struct Table {
     opened: u64,
     /// Bytes of the connections that have ended: received and sent.
     ended: (u64, u64),
-    counted: Counted,
+    admission: Admission,
+    refused: RefusalPace,
 }
 
 impl Connections {
@@ -99,8 +102,8 @@ impl Connections {
         let shared = {
             let mut table = self.table();
             let open = table.open.len();
-            if let Err(error) = table.counted.admit(now, origin, open, &self.0.limits) {
-                let due = table.counted.refused.one(now, error.reason());
+            if let Err(error) = table.admission.admit(now, origin, open, &self.0.limits) {
+                let due = table.refused.one(now, reason(error));
                 drop(table);
                 self.refused(peer, error, due);
                 return Err(error);
@@ -161,7 +164,7 @@ impl Connections {
         let open = || table.open.values().map(|shared| &shared.counters);
         ConnectionTotals {
             opened: table.opened,
-            refused: table.counted.refused.all(),
+            refused: table.refused.all(),
             bytes_received: table.ended.0 + open().map(|counters| counters.received()).sum::<u64>(),
             bytes_sent: table.ended.1 + open().map(|counters| counters.sent()).sum::<u64>(),
         }
@@ -182,14 +185,14 @@ impl Connections {
         if table.open.remove(&shared.id).is_some() {
             table.ended.0 += shared.counters.received();
             table.ended.1 += shared.counters.sent();
-            table.counted.release(shared.origin);
+            table.admission.release(shared.origin);
         }
     }
 
     /// Tells that connections are turned away, if that is due: `times` since it was told last.
     fn refused(&self, peer: Peer, error: TooMany, times: Option<u64>) {
         if let Some(times) = times {
-            let (client_ip, protocol, reason) = (peer.client.ip(), peer.protocol, error.reason());
+            let (client_ip, protocol, reason) = (peer.client.ip(), peer.protocol, reason(error));
             self.0.bus.emit(&Scope::default(), &ConnectionRefused { client_ip, protocol, reason, times });
         }
     }

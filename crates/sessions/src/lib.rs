@@ -34,15 +34,8 @@
 
 mod connection;
 mod connections;
-mod limits;
-mod origin;
-mod rate;
 mod refusals;
 
 pub use connection::{Connection, Counters, Kick, Peer, Phase, Tls};
 pub use connections::{ConnectionSnapshot, ConnectionTotals, Connections, Unknown};
-pub use limits::{ConnectionLimits, Exempt, TooMany};
-pub use origin::Origin;
-pub use rate::ConnectionRate;
-
-use refusals::RefusalPace;
+pub use jackfield_net::{ConnectionLimits, ConnectionRate, Exempt, Origin, TooMany};

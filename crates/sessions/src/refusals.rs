@@ -2,6 +2,7 @@
 
 use jackfield_events::ConnectionRefusal;
 use jackfield_media::Mono;
+use jackfield_net::TooMany;
 use std::time::Duration;
 
 /// The shortest time between two events for one reason.
@@ -34,6 +35,15 @@ impl RefusalPace {
     /// How many were turned away, by reason.
     pub(crate) fn all(&self) -> Vec<(ConnectionRefusal, u64)> {
         ConnectionRefusal::ALL.iter().copied().zip(self.0.iter().map(|pace| pace.all)).collect()
+    }
+}
+
+/// The word for it in events.
+pub(crate) fn reason(error: TooMany) -> ConnectionRefusal {
+    match error {
+        TooMany::Total(_) => ConnectionRefusal::MaxConnections,
+        TooMany::PerAddress(_) => ConnectionRefusal::MaxConnectionsPerAddress,
+        TooMany::Rate(_) => ConnectionRefusal::ConnectionRate,
     }
 }
 

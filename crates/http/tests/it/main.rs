@@ -7,17 +7,23 @@ mod tls;
 use axum::body::{Body, Bytes};
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
-use jackfield_http::{HttpConfig, HttpServer, Line};
+use jackfield_http::{ConnectionLimits, ConnectionRate, HttpConfig, HttpServer, Line};
 use jackfield_runtime::{Tasks, clock};
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
 fn config() -> HttpConfig {
     HttpConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..HttpConfig::default() }
+}
+
+/// None, and they hold for the loopback.
+fn limits() -> ConnectionLimits {
+    ConnectionLimits { exempt: Arc::new(|_| false), ..ConnectionLimits::default() }
 }
 
 async fn connect(server: &HttpServer) -> TcpStream {
@@ -76,7 +82,7 @@ async fn nonsense_is_answered_or_closed_and_the_next_client_is_served() {
 
 #[tokio::test]
 async fn one_connection_over_the_cap_is_closed_unserved() {
-    let config = HttpConfig { max_connections: 1, ..config() };
+    let config = HttpConfig { limits: ConnectionLimits { max_total: 1, ..limits() }, ..config() };
     let routes = Router::new().route("/", get(|| async { "hello" }));
     let server = HttpServer::start(config, routes, &Tasks::new()).unwrap();
     let mut first = connect(&server).await;
@@ -85,6 +91,49 @@ async fn one_connection_over_the_cap_is_closed_unserved() {
     first.read_exact(&mut answered).await.unwrap();
     assert_eq!(&answered, b"HTTP/1.1 200");
     assert_eq!(ask(&server, "").await, "");
+}
+
+/// A connection from this address that has been answered.
+async fn answered(server: &HttpServer, from: &str) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    let mut client = socket.connect(server.addrs()[0]).await.unwrap();
+    let mut answered = [0; 12];
+    // One that is closed unserved may be reset before it has asked.
+    drop(client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await);
+    client.read_exact(&mut answered).await.ok().map(|_| client)
+}
+
+#[tokio::test]
+async fn one_address_takes_its_share_and_leaves_the_others_theirs() {
+    let config = HttpConfig { limits: ConnectionLimits { max_per_address: 2, ..limits() }, ..config() };
+    let server = HttpServer::start(config, Router::new(), &Tasks::new()).unwrap();
+    let first = answered(&server, "127.0.0.1").await.unwrap();
+    let _second = answered(&server, "127.0.0.1").await.unwrap();
+    assert!(answered(&server, "127.0.0.1").await.is_none());
+    assert!(answered(&server, "127.0.0.2").await.is_some());
+    // Who leaves makes room; the server hears of it a moment later.
+    drop(first);
+    let room = async { while answered(&server, "127.0.0.1").await.is_none() {} };
+    assert!(clock::until(clock::now().after(Duration::from_secs(30)), room).await.is_some());
+}
+
+#[tokio::test]
+async fn one_address_comes_at_a_rate_and_the_loopback_never_counts_by_itself() {
+    let rate_per_address = NonZeroU32::new(1).map(ConnectionRate::per_second);
+    let config = HttpConfig { limits: ConnectionLimits { rate_per_address, ..limits() }, ..config() };
+    let server = HttpServer::start(config.clone(), Router::new(), &Tasks::new()).unwrap();
+    let mut let_in = 0;
+    for _ in 0..20 {
+        let_in += u32::from(answered(&server, "127.0.0.1").await.is_some());
+    }
+    assert!((2..20).contains(&let_in), "{let_in}");
+    let exempt = ConnectionLimits::default().exempt;
+    let config = HttpConfig { limits: ConnectionLimits { exempt, ..config.limits }, ..config };
+    let server = HttpServer::start(config, Router::new(), &Tasks::new()).unwrap();
+    for _ in 0..20 {
+        assert!(answered(&server, "127.0.0.1").await.is_some());
+    }
 }
 
 #[tokio::test]

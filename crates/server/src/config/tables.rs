@@ -149,6 +149,11 @@ tables! {
         key: Vec<PathBuf> = [] like ["privkey.pem"],
         /// Connections in total.
         max_connections: usize = 4096 in 1 ..= 1000000,
+        /// Connections per client address, 0 for no limit. Who never counts is as in `[server]`: the loopback and
+        /// `trusted_proxies`.
+        max_connections_per_address: usize = 512 in 0 ..= 1000000,
+        /// New connections a second per client address, and twice as many at once; 0 for no limit.
+        max_connection_rate_per_address: u32 = 100 in 0 ..= 1000000,
         /// A client that has not sent its request's head by then is closed.
         header_timeout: Duration = "10s" in "100ms" ..= "10m",
     }

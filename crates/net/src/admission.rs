@@ -1,15 +1,18 @@
-//! How many connections there may be, and how fast new ones may come.
+//! How many connections a listener's clients may have, and how fast new ones may come.
 
-use crate::rate::{Buckets, ConnectionRate, Taken};
-use crate::{Origin, RefusalPace};
-use jackfield_events::ConnectionRefusal;
+mod rate;
+
+pub use rate::ConnectionRate;
+
+use crate::Origin;
 use jackfield_media::Mono;
+use rate::{Buckets, Taken};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Says of an address whether the limits per address do not hold for it.
+/// Says of an address, IPv4 never written as IPv6, whether the limits per address do not hold for it.
 pub type Exempt = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// How many connections there may be at once, and how fast new ones may come.
@@ -19,11 +22,12 @@ pub type Exempt = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 pub struct ConnectionLimits {
     /// In all. Bounds memory and descriptors.
     pub max_total: usize,
-    /// From one address; 0 means no limit. Loopback never counts.
+    /// From one address; 0 means no limit.
     pub max_per_address: usize,
-    /// New ones from one address; `None` means no limit. Loopback never counts.
+    /// New ones from one address; `None` means no limit.
     pub rate_per_address: Option<ConnectionRate>,
-    /// Further addresses that never count: proxies, behind which many clients look like one.
+    /// Addresses that never count by themselves: the loopback unless told otherwise, and proxies, behind which many clients
+    /// look like one.
     pub exempt: Exempt,
 }
 
@@ -32,14 +36,14 @@ impl ConnectionLimits {
     #[must_use]
     pub fn origin(&self, client: IpAddr) -> Option<Origin> {
         let address = client.to_canonical();
-        let free = address.is_loopback() || (self.exempt)(address);
-        (!free).then(|| Origin::of(address))
+        (!(self.exempt)(address)).then(|| Origin::of(address))
     }
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { max_total: 65_536, max_per_address: 0, rate_per_address: None, exempt: Arc::new(|_| false) }
+        let exempt = Arc::new(|address: IpAddr| address.is_loopback());
+        Self { max_total: 65_536, max_per_address: 0, rate_per_address: None, exempt }
     }
 }
 
@@ -67,30 +71,20 @@ pub enum TooMany {
     Rate(u32),
 }
 
-impl TooMany {
-    /// The word for it in events.
-    #[must_use]
-    pub fn reason(self) -> ConnectionRefusal {
-        match self {
-            Self::Total(_) => ConnectionRefusal::MaxConnections,
-            Self::PerAddress(_) => ConnectionRefusal::MaxConnectionsPerAddress,
-            Self::Rate(_) => ConnectionRefusal::ConnectionRate,
-        }
-    }
-}
-
-/// What the limits count.
+/// What the limits count. Its owner asks it before a connection is served, and tells it when that ends.
 #[derive(Debug, Default)]
-pub(crate) struct Counted {
+pub struct Admission {
     /// Open connections by client; it remembers only those that are counted and have one now.
     open: HashMap<Origin, usize>,
     buckets: Buckets,
-    pub(crate) refused: RefusalPace,
 }
 
-impl Counted {
-    /// Lets one more in, besides the `open` ones.
-    pub(crate) fn admit(
+impl Admission {
+    /// Lets one more in, besides the `open` ones; `origin` is [`ConnectionLimits::origin`] of the client.
+    ///
+    /// # Errors
+    /// [`TooMany`] says which limit is reached.
+    pub fn admit(
         &mut self,
         now: Mono,
         origin: Option<Origin>,
@@ -116,7 +110,8 @@ impl Counted {
         Ok(())
     }
 
-    pub(crate) fn release(&mut self, origin: Option<Origin>) {
+    /// One that was let in has ended.
+    pub fn release(&mut self, origin: Option<Origin>) {
         let Some(origin) = origin else { return };
         if let Some(count) = self.open.get_mut(&origin) {
             *count -= 1;
