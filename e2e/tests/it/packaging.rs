@@ -5,6 +5,7 @@ mod bare;
 mod booted;
 mod contents;
 mod installed;
+mod nspawn;
 
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::{Api, Program, SOON, Scratch, Server, server};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "the runner keeps it: what was left out, and why")]
 
+use super::nspawn::{ControlGroups, boot, first_process};
 use super::project;
 use anyhow::{Context, Result, bail, ensure};
 use jackfield_e2e::{Processes, Program, Running, SOON, Scratch, all_cases, eventually};
@@ -24,9 +25,10 @@ pub(super) enum Init {
 /// A system of its own; all of it ends with this value.
 #[derive(Debug)]
 pub(super) struct Bare {
-    // Ends before its folder goes.
+    // Ends before its groups and its folder go.
     holder: Running,
     init: u32,
+    _groups: Option<ControlGroups>,
     folder: Scratch,
 }
 
@@ -49,20 +51,18 @@ impl Bare {
             .args([archive.into_os_string(), "--directory".into(), root.clone().into_os_string()])
             .run(SLOW)?;
         ensure!(unpacked.code == Some(0), "{}", unpacked.stderr);
-        let holder = match init {
-            Init::Idle => idle(&root)?,
-            Init::Systemd => match boot(&root) {
-                Some(holder) => holder,
-                None => return Ok(None),
-            },
+        let (holder, groups) = match init {
+            Init::Idle => (idle(&root)?, None),
+            Init::Systemd => {
+                let name = folder.path().file_name().context("a name")?.to_string_lossy();
+                let groups = ControlGroups::new(format!("jackfield-{name}"))?;
+                let Some(holder) = boot(&root, &groups) else { return Ok(None) };
+                (holder?, Some(groups))
+            }
         };
-        // Others come and go before it.
+        let mut system = Self { holder, init: 0, _groups: groups, folder };
         let name = if init == Init::Idle { "sleep" } else { "systemd" };
-        let first = || {
-            let now = Processes::now()?;
-            Ok(now.children(holder.pid()).into_iter().find(|pid| now.name(*pid) == Some(name)))
-        };
-        let system = Self { init: eventually("first process", SOON, first)?, holder, folder };
+        system.init = first_process(&mut system.holder, name)?;
         Ok(if init == Init::Idle || system.is_up()? { Some(system) } else { None })
     }
 
@@ -165,25 +165,13 @@ fn idle(root: &Path) -> Result<Running> {
     Ok(holder)
 }
 
-/// The same with systemd as its first process, as `systemd-nspawn` starts it; none where that is not installed.
-fn boot(root: &Path) -> Option<Running> {
-    let start = Program::new("systemd-nspawn")
-        .args(["--boot", "--private-network", "--register=no", "--keep-unit", "--console=pipe", "--quiet"])
-        .args(["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--directory"])
-        .args([root])
-        .start();
-    start
-        .inspect_err(|_| {
-            eprintln!("systemd-nspawn is not installed: nothing was installed where systemd runs");
-        })
-        .ok()
-}
-
 /// What holds a system may be killed without ending what it holds.
 impl Drop for Bare {
     fn drop(&mut self) {
         if let Some(init) = i32::try_from(self.init).ok().and_then(Pid::from_raw) {
             kill_process(init, Signal::KILL).unwrap_or_default();
+            // With time to tidy up after itself, it leaves nothing in `/run`.
+            self.holder.wait(SOON).map(drop).unwrap_or_default();
         }
     }
 }
