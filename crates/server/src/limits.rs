@@ -74,12 +74,15 @@ pub(crate) fn proxies(config: &Config) -> Networks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Flags;
+    use crate::config::{Flags, ProxyNetwork};
 
     #[test]
     fn one_address_takes_not_all_connections_of_http_and_proxies_and_the_loopback_may() {
         let mut config = Config::load(&Flags::default(), []).expect("the defaults are valid");
-        config.security.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
+        config.security.trusted_proxies = vec![ProxyNetwork {
+            text: "10.0.0.0/8".to_owned(),
+            network: "10.0.0.0/8".parse().expect("a network"),
+        }];
         for limits in [http(&config), metrics(&config)] {
             assert!((1..limits.max_total).contains(&limits.max_per_address), "{limits:?}");
             assert!(limits.rate_per_address.is_some(), "{limits:?}");
