@@ -32,7 +32,8 @@ use jackfield_sessions::Origin;
 use logins::Logins;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokens::{Digest, Known, TokenStore};
+pub(crate) use tokens::Digest;
+use tokens::{Known, TokenStore};
 use tokio::sync::Semaphore;
 
 /// The cookie of a browser's session.
@@ -48,6 +49,18 @@ pub(crate) struct Pass {
     token: Digest,
     /// Of the session's cookie.
     cookie: Option<Digest>,
+}
+
+impl Pass {
+    /// What is counted by token is counted by this: its sessions are the token's.
+    pub(crate) fn token(&self) -> Digest {
+        self.token
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_token(token: Digest) -> Self {
+        Self { token, cookie: None }
+    }
 }
 
 /// Checks tokens and cookies.

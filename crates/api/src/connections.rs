@@ -172,6 +172,14 @@ pub(crate) fn may_all(api: &Api, caller: &Caller, scope: Scope, id: ConnId) -> b
     may(caller, scope, id, &uses(api))
 }
 
+/// Whether the caller may do that with what is about this connection.
+///
+/// # Errors
+/// 403; the same for a connection that there is and that there is not.
+pub(crate) fn may_about(api: &Api, caller: &Caller, scope: Scope, id: ConnId) -> Result<(), Problem> {
+    check(caller, scope, id, &uses(api))
+}
+
 /// 403 if not; the same for a connection that there is and that there is not.
 fn check(caller: &Caller, scope: Scope, id: ConnId, uses: &Uses) -> Result<(), Problem> {
     if may(caller, scope, id, uses) {

@@ -5,6 +5,7 @@ use crate::control::Control;
 use crate::cors::Origins;
 use crate::events::Pulse;
 use crate::health::Health;
+use crate::hooks::Tries;
 use crate::metrics::Metrics;
 use crate::openapi::{self, Operation};
 use crate::tokens::TokenStore;
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) started: (Mono, UnixTime),
     pub(crate) places: Semaphore,
     pub(crate) login_places: Semaphore,
+    /// Tries of hooks that are under way.
+    pub(crate) tries: Tries,
     /// What happens, for all who follow.
     pub(crate) pulse: Pulse,
 }
@@ -88,6 +91,7 @@ impl Api {
             started,
             places: Semaphore::new(MAX_REQUESTS),
             login_places: Semaphore::new(MAX_LOGINS),
+            tries: Tries::default(),
             pulse: Pulse::default(),
         }))
     }

@@ -9,14 +9,15 @@ mod stream;
 
 pub(crate) use pulse::Pulse;
 
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Pass, Scope};
 use crate::body::Strict;
+use crate::connections;
 use crate::deps::Api;
 use crate::problem::Problem;
 use crate::query::{Listed, Params};
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use filter::{key_of, no_event, numbered};
 use jackfield_events::{Event, EventSpec, EventType, FixtureError, FixtureWish, Stamp};
 use jackfield_media::ConnId;
@@ -113,6 +114,8 @@ async fn one(caller: Caller, Path(name): Path<String>) -> Result<Json<EventDetai
     Ok(Json(EventDetail { entry: EventEntry::of(event), schema: schema::of(event.spec()) }))
 }
 
+/// The connection of an event that did not happen: no client ever has its number.
+const NOBODY: ConnId = ConnId(0);
 /// Bytes of the envelope of an event that did not happen: those that do happen are far smaller, and each is kept.
 const MAX_FIXTURE_BYTES: usize = 64 * 1024;
 
@@ -143,13 +146,17 @@ struct Sent {
 
 /// Send an event that did not happen
 ///
-/// To every hook that wants it, marked `test`, as if it had happened. A question is asked, and its verdict does nothing.
+/// To every hook that wants it, marked `test`, as if it had happened. A question is asked, and its verdict does nothing; it counts
+/// as a try of hooks until the verdict is there. A token for some streams names no connection but those of its streams.
 #[utoipa::path(post, path = "/api/v1/events/trigger", tag = "events", request_body = Fixture,
-    responses((status = 202, description = "It is sent.", body = Sent)),
+    responses((status = 202, description = "It is sent.", body = Sent),
+        (status = 429, description = "Too many tries of hooks are under way, or wrong tokens came from this address.",
+            body = crate::problem::ProblemBody)),
     security(("bearer" = ["hooks"])))]
 async fn trigger(
     State(api): State<Api>,
     caller: Caller,
+    Extension(pass): Extension<Pass>,
     Strict(fixture): Strict<Fixture>,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {
     caller.may_somewhere(Scope::Hooks)?;
@@ -158,11 +165,19 @@ async fn trigger(
     let spec = event.spec();
     let draft = make(spec, api.deps.bus.next_stamp(), wish.clone())?;
     caller.may(Scope::Hooks, draft.scope().stream_key.as_ref())?;
+    // A hook may act on the connection that it reads of.
+    if let Some(conn) = wish.conn_id.filter(|conn| *conn != NOBODY) {
+        connections::may_about(&api, &caller, Scope::Hooks, conn)?;
+    }
     let stamp = if spec.kind.is_question() {
+        let under_way = api.tries.begin(pass)?;
         let question = draft.as_test();
         let stamp = question.stamp().clone();
         let dispatch = api.deps.dispatch.clone();
-        drop(api.deps.tasks.spawn("test question", async move { drop(dispatch.ask(question).await) }));
+        drop(api.deps.tasks.spawn("test question", async move {
+            drop(dispatch.ask(question).await);
+            drop(under_way);
+        }));
         stamp
     } else {
         let sent = api.deps.bus.trigger(|stamp| spec.fixture(stamp, wish));

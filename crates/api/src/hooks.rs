@@ -3,7 +3,10 @@
 mod change;
 mod control;
 mod trial;
+mod trying;
 mod view;
+
+pub(crate) use trying::Tries;
 
 pub use control::{ConfiguredHook, HandlerKind, HookChange, HookOrigin, HookRefused};
 

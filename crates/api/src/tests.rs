@@ -497,6 +497,23 @@ async fn a_stream_of_events_ends_with_its_token_and_with_its_session() {
 }
 
 #[tokio::test]
+async fn a_token_for_some_streams_sends_nothing_about_other_connections() {
+    let kit = Kit::new();
+    let token = kit.token(&[Scope::Hooks], Some("live/a"));
+    let send = async |token: &str, conn: &str| {
+        let body = json!({"event": "publish_start", "stream_key": "live/a", "conn_id": conn});
+        let request = request("POST", "/api/v1/events/trigger", token);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        kit.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let (status, detail) = send(&token, "c000009").await.problem();
+    assert!(status == 403 && detail.contains("connection"), "{status} {detail}");
+    // That of nobody, which it has unless told otherwise.
+    assert_eq!(send(&token, "c000000").await.status, 202);
+    assert_eq!(send(&kit.admin(), "c000009").await.status, 202);
+}
+
+#[tokio::test]
 async fn an_event_that_did_not_happen_has_a_bound_however_it_is_sent() {
     let kit = Kit::new();
     let body = json!({"event": "publish_start", "data": {"tc_url": "x".repeat(64 * 1024)}}).to_string();

@@ -1,15 +1,15 @@
 //! Trying a hook with an event that did not happen.
 
 use super::unknown;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Pass, Scope};
 use crate::body::Strict;
 use crate::deliveries::view::{AnswerView, ReasonView, decision_word, millis};
 use crate::deps::Api;
 use crate::events::{Fixture, make, sentence};
 use crate::explain::verdict_word;
 use crate::problem::Problem;
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use jackfield_dispatch::{Trial, TrialError};
 use jackfield_events::{OnError, Verdict};
 use jackfield_hooks::{Mode, Outcome};
@@ -50,16 +50,19 @@ pub(super) struct TrialView {
 /// Try a hook
 ///
 /// Calls it once with an event that did not happen, marked `test`, and shows what it made of it. Nothing else gets the
-/// event, and nothing comes of the answer.
+/// event, and nothing comes of the answer. Eight tries of a token are under way at once at most, and 32 in all.
 #[utoipa::path(post, path = "/api/v1/hooks/{name}/test", tag = "hooks", request_body = Fixture,
     params(("name" = String, Path, description = "Its name.")),
     responses((status = 200, description = "What it made of it.", body = TrialView),
         (status = 404, description = "There is no such hook.", body = crate::problem::ProblemBody),
-        (status = 409, description = "The hook only prints.", body = crate::problem::ProblemBody)),
+        (status = 409, description = "The hook only prints.", body = crate::problem::ProblemBody),
+        (status = 429, description = "Too many tries are under way, or wrong tokens came from this address.",
+            body = crate::problem::ProblemBody)),
     security(("bearer" = ["hooks"])))]
 pub(super) async fn try_one(
     State(api): State<Api>,
     caller: Caller,
+    Extension(pass): Extension<Pass>,
     Path(name): Path<String>,
     Strict(fixture): Strict<Fixture>,
 ) -> Result<Json<TrialView>, Problem> {
@@ -67,6 +70,7 @@ pub(super) async fn try_one(
     let (event, wish) = fixture.read()?;
     let bus = &api.deps.bus;
     let event = make(event.spec(), bus.next_stamp(), wish)?;
+    let _under_way = api.tries.begin(pass)?;
     match api.deps.dispatch.try_hook(&name, event, bus.masker()).await {
         Ok(trial) => Ok(Json(TrialView::of(trial))),
         Err(TrialError::NotOn) => {
