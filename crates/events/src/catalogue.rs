@@ -60,6 +60,27 @@ impl EventType {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|event| event.name() == name)
     }
+
+    /// The events whose name matches a pattern in which `*` stands for anything.
+    pub fn matching(pattern: &str) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |event| fits(pattern, event.name()))
+    }
+}
+
+/// Whether a name matches a pattern in which `*` stands for anything. The time is bounded by their lengths, whatever
+/// stars the pattern has.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
+    let Some(tail) = pattern.rsplit_once('*').map(|(_, tail)| tail) else { return rest.is_empty() };
+    let middle = parts.clone().count().saturating_sub(1);
+    for part in parts.take(middle) {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(tail)
 }
 
 impl fmt::Display for EventType {
@@ -129,5 +150,36 @@ impl EventSet {
 impl FromIterator<EventType> for EventSet {
     fn from_iter<I: IntoIterator<Item = EventType>>(events: I) -> Self {
         events.into_iter().fold(Self::EMPTY, Self::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_part_of_a_name() {
+        for (pattern, name, expect) in [
+            ("publish_start", "publish_start", true),
+            ("publish_start", "publish_starts", false),
+            ("publish_*", "publish_stop", true),
+            ("*_start", "play_start", true),
+            ("*", "anything", true),
+            ("p*_*t", "play_start", true),
+            ("p*y*p", "play_start", false),
+            ("*_s*t", "play_start", true),
+            ("publish_*", "play_start", false),
+            ("a*a", "a", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(fits(pattern, name), expect, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_many_stars_is_tried_in_bounded_time() {
+        let stars = "*".repeat(1 << 16);
+        assert_eq!(EventType::matching(&format!("publ{stars}x_start")).count(), 0);
+        assert_eq!(EventType::matching(&format!("publish{stars}_start")).count(), 1);
     }
 }
