@@ -193,12 +193,13 @@ async fn replay(options: Chosen) -> anyhow::Result<()> {
     let (answer, text) = match what {
         What::One(id) => {
             let answer = api.send(Method::POST, &["dead-letters", &id, "replay"], &[], None).await;
-            (answer.map_err(|error| missing(error, &id))?, format!("{} is delivered again.\n", clean(&id)))
+            let text = format!("{} is sent once more{UNTIL}", clean(&id));
+            (answer.map_err(|error| missing(error, &id))?, text)
         }
         What::Filter => {
             let body = options.filter.body();
             let answer = api.send(Method::POST, &["dead-letters", "replay"], &[], Some(&body)).await?;
-            let text = format!("{} delivered again.\n", counted(&answer, "replayed")?);
+            let text = format!("{} sent once more{UNTIL}", counted(&answer, "replayed")?);
             (answer, text)
         }
     };
@@ -226,6 +227,9 @@ async fn throw_away(options: Chosen) -> anyhow::Result<()> {
     };
     print(&if options.common.json { format!("{answer}\n") } else { text }).map(drop)
 }
+
+/// What a replay begins, and how to see its end.
+const UNTIL: &str = "; what is delivered leaves `jackfield dlq list`.\n";
 
 /// `1 dead letter is`, `5 dead letters are`.
 fn counted(answer: &Value, name: &str) -> anyhow::Result<String> {

@@ -9,7 +9,7 @@ pub(crate) use steps::Steps;
 use crate::client::Stop;
 use crate::failed::{Exit, Failed};
 use crate::hooks::must_be_there;
-use crate::paint::{plain, print};
+use crate::paint::{clean, plain, print};
 use crate::remote::{Api, Query, Remote, Since};
 use jackfield_net::outbound::Method;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ pub(crate) async fn run(options: Replay) -> anyhow::Result<()> {
         if options.dry_run {
             return said(&options, 0, 1);
         }
-        let answer = replay(&api, id).await?;
+        let answer = replay(&api, id).await.map_err(|error| missing(error, id))?;
         let text = match options.json {
             true => format!("{answer}\n"),
             false => format!("{id} is sent once more. `jackfield tail --since 1m` shows what comes of it.\n"),
@@ -126,6 +126,15 @@ async fn replay(api: &Api, id: &str) -> anyhow::Result<Value> {
 
 fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failed>().is_some_and(|failed| failed.exit == Exit::Missing)
+}
+
+fn missing(error: anyhow::Error, id: &str) -> anyhow::Error {
+    if !is_missing(&error) {
+        return error;
+    }
+    let wrong = format!("there is no delivery `{}`, or it is not kept any more", clean(id));
+    let next = "`jackfield tail` names those that are made, `jackfield explain SESSION` those of a session.";
+    Failed::new(Exit::Missing, wrong, next).into()
 }
 
 /// The deliveries of all notices that fit, in the order of their events, one of each: a list has an item for each attempt

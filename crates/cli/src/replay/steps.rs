@@ -15,40 +15,55 @@ pub(crate) struct Steps {
     done: usize,
     of: usize,
     due: Mono,
-    terminal: bool,
+    place: Place,
     shown: bool,
+}
+
+/// Where it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Terminal,
+    Log,
+}
+
+impl Place {
+    fn every(self) -> Duration {
+        match self {
+            Self::Terminal => Duration::from_millis(200),
+            Self::Log => Duration::from_secs(5),
+        }
+    }
 }
 
 impl Steps {
     /// `word` says what was done: `replayed`.
     pub(crate) fn new(word: &'static str, of: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let mut steps = Self { word, done: 0, of, due: clock::now(), terminal, shown: false };
-        steps.due = steps.due.after(steps.every());
-        steps
-    }
-
-    fn every(&self) -> Duration {
-        if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) }
+        let place = if std::io::stderr().is_terminal() { Place::Terminal } else { Place::Log };
+        Self { word, done: 0, of, due: clock::now().after(place.every()), place, shown: false }
     }
 
     /// One more is done.
     pub(crate) fn step(&mut self) {
+        let Some(line) = self.line(clock::now()) else { return };
+        match self.place {
+            Place::Terminal => {
+                self.shown = true;
+                let mut out = std::io::stderr().lock();
+                // A terminal that has gone away sees nothing.
+                drop(write!(out, "\r\x1b[K{line}").and_then(|()| out.flush()));
+            }
+            Place::Log => eprintln!("jackfield: {line}"),
+        }
+    }
+
+    /// Counts one more; what is to be shown, if it is time.
+    fn line(&mut self, now: Mono) -> Option<String> {
         self.done += 1;
-        let now = clock::now();
         if now < self.due {
-            return;
+            return None;
         }
-        self.due = now.after(self.every());
-        let line = format!("{} {} of {}", self.word, self.done, self.of);
-        if self.terminal {
-            self.shown = true;
-            let mut out = std::io::stderr().lock();
-            // A terminal that has gone away sees nothing.
-            drop(write!(out, "\r\x1b[K{line}").and_then(|()| out.flush()));
-        } else {
-            eprintln!("jackfield: {line}");
-        }
+        self.due = now.after(self.place.every());
+        Some(format!("{} {} of {}", self.word, self.done, self.of))
     }
 
     /// Leaves an empty line behind on a terminal.
@@ -60,5 +75,22 @@ impl Steps {
 
     pub(crate) fn done(&self) -> usize {
         self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_replay_says_how_far_it_is_now_and_then() {
+        for (place, pause) in [(Place::Terminal, 200), (Place::Log, 5000)] {
+            let start = clock::now();
+            let at = |ms| start.after(Duration::from_millis(ms));
+            let mut steps = Steps { word: "replayed", done: 0, of: 9, due: at(pause), place, shown: false };
+            let said: Vec<_> = [1, pause, pause + 1, 2 * pause].map(|ms| steps.line(at(ms))).into();
+            let line = |done| Some(format!("replayed {done} of 9"));
+            assert_eq!(said, [None, line(2), None, line(4)]);
+        }
     }
 }

@@ -193,7 +193,7 @@ fn deliveries_are_followed_and_sent_once_more() -> Result<()> {
         "--dry-run",
     ])?;
     ensure!(one["matching"] == 1, "a replay has the id of its delivery: {one}");
-    stage.fails(&["replay", "dlv_7fffffffffffffff"], 5, "")?;
+    stage.fails(&["replay", "dlv_7fffffffffffffff"], 5, "`jackfield tail` names those")?;
     stage.fails(&["replay"], 2, "--hook")?;
     stage.server.stop()?;
     Ok(())
@@ -227,6 +227,8 @@ fn dead_letters_are_listed_shown_replayed_and_dropped() -> Result<()> {
     let all = stage.json(&["dlq", "replay", "--hook", "notes"])?;
     ensure!(all["replayed"] == 1, "{all}");
     jackfield_e2e::eventually("an empty list", SOON, || Ok(letters()?.is_empty().then_some(())))?;
+    let none = stage.printed(&["dlq", "replay", "--all"])?;
+    ensure!(none.starts_with("0 dead letters are sent once more; what is delivered leaves"), "{none}");
     stage.fails(&["dlq", "show", id], 5, "no dead letter")?;
     stage.fails(&["dlq", "drop"], 2, "which dead letters?")?;
     ensure!(stage.json(&["dlq", "drop", "--all"])?["dropped"] == 0, "there was one left");
