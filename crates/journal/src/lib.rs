@@ -19,7 +19,7 @@
 //! Contract:
 //! - What [`Writer::flush`] has written survives the end of the process; what [`Writer::sync`] has, that of the machine.
 //! - A torn tail (the last record was being written) is cut at the next open and reported. A corrupt stretch is skipped
-//!   up to the next valid record, reported, and the rest is read.
+//!   up to the next valid record, reported, and the rest is read. So is a place that the disk cannot read, after [`TRIES`].
 //! - A failed flush leaves nothing of what it should have written; the same positions may be appended again.
 //! - Readers see what was flushed, whole records only, and never wait for a sync.
 //! - Retention removes whole segments, the oldest first.
@@ -41,7 +41,10 @@ mod scan;
 mod segment;
 mod writer;
 
+#[cfg(test)]
+mod faults;
+
 pub use frame::MAX_BODY;
 pub use reader::{Batch, Limit, Reader, Record};
-pub use segment::{Corrupt, JournalConfig, JournalError, MAX_POSITION};
+pub use segment::{Corrupt, JournalConfig, JournalError, MAX_POSITION, TRIES};
 pub use writer::{Opened, Recovery, Removed, Retired, Syncer, Writer};

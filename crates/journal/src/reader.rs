@@ -1,6 +1,6 @@
 //! Reading records, onwards from a position or back from it.
 
-use crate::scan::Scan;
+use crate::scan::{Scan, is_unreadable};
 use crate::segment::{Corrupt, HEAD, MAX_POSITION, Segment, Shared};
 use bytes::Bytes;
 use jackfield_media::UnixTime;
@@ -81,6 +81,9 @@ impl Reader {
 
     /// The records after this position, the oldest first. What retention has removed is not there.
     ///
+    /// What stands before a place that the disk cannot read is read; then the place is an error, as often as
+    /// [`TRIES`] says for each segment, and from then on a corrupt stretch.
+    ///
     /// # Errors
     /// A file that cannot be read. One that is gone is taken for removed.
     pub fn read_after(&self, position: u64, limit: Limit) -> io::Result<Batch> {
@@ -88,30 +91,45 @@ impl Reader {
         let mut batch = Batch { up_to: position, ..Batch::default() };
         let from = segments.partition_point(|segment| segment.first <= position.saturating_add(1));
         for segment in segments.get(from.saturating_sub(1)..).unwrap_or_default() {
-            if unless_gone(self.onwards(segment, position, limit, &mut batch))?
-                .is_some_and(|done| done == Done::Yes)
-            {
-                return Ok(batch);
+            match unless_gone(self.onwards(segment, (position, last), limit, &mut batch)) {
+                Ok(Some(Done::Yes)) => return Ok(batch),
+                Ok(Some(Done::No) | None) => {}
+                Err(error) if is_unreadable(&error) => {
+                    if !batch.records.is_empty() {
+                        return Ok(batch);
+                    }
+                    self.shared.failed(segment);
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
             }
         }
         batch.up_to = last.max(position);
         Ok(batch)
     }
 
-    fn onwards(&self, segment: &Segment, position: u64, limit: Limit, batch: &mut Batch) -> io::Result<Done> {
+    fn onwards(
+        &self,
+        segment: &Segment,
+        (position, last): (u64, u64),
+        limit: Limit,
+        batch: &mut Batch,
+    ) -> io::Result<Done> {
         let marks = self.shared.marks(segment)?;
         let at = marks.partition_point(|mark| mark.position <= position.saturating_add(1));
         let mark = at.checked_sub(1).and_then(|at| marks.get(at));
         let (offset, before) =
             mark.map_or((HEAD, segment.first.saturating_sub(1)), |mark| (mark.offset, mark.position - 1));
-        let mut scan = Scan::open(segment, offset, segment.bytes, before)?;
+        let unreadable = self.shared.unreadable(segment);
+        let mut scan = Scan::open(segment, offset, segment.bytes, before)?.with(unreadable);
         loop {
             let after = scan.last();
             let Some(hit) = scan.next()? else {
-                // What the next segment begins with says that there were more.
-                let (bytes, before) = (segment.bytes.saturating_sub(scan.valid_end()), segment.below);
+                // What the next segment begins with, or what was written last, says that there were more.
+                let bytes = segment.bytes.saturating_sub(scan.valid_end());
+                let before = if segment.below <= MAX_POSITION { segment.below } else { last + 1 };
                 let after = after.max(position);
-                if bytes > 0 && before <= MAX_POSITION && after + 1 < before {
+                if bytes > 0 && after + 1 < before {
                     batch.corrupt.push(Corrupt { bytes, after, before });
                 }
                 return Ok(Done::No);
@@ -153,7 +171,8 @@ impl Reader {
         let mut end = segment.bytes;
         for mark in marks.iter().rev() {
             if mark.position < position {
-                let mut scan = Scan::open(segment, mark.offset, end, mark.position - 1)?;
+                let unreadable = self.shared.unreadable(segment);
+                let mut scan = Scan::open(segment, mark.offset, end, mark.position - 1)?.with(unreadable);
                 let mut block = Vec::new();
                 while let Some(hit) = scan.next()? {
                     if hit.position >= position {
@@ -202,7 +221,8 @@ impl Reader {
         let Some(mark) = at.checked_sub(1).and_then(|at| marks.get(at)) else {
             return Ok(segment.first.saturating_sub(1));
         };
-        let mut scan = Scan::open(segment, mark.offset, segment.bytes, mark.position - 1)?;
+        let unreadable = self.shared.unreadable(segment);
+        let mut scan = Scan::open(segment, mark.offset, segment.bytes, mark.position - 1)?.with(unreadable);
         let mut before = mark.position;
         while let Some(hit) = scan.next()? {
             if hit.time >= time {

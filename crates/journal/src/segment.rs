@@ -1,7 +1,8 @@
 //! The segments of a journal, as its writer and its readers share them.
 
-use crate::scan::{Scan, read_at_most};
+use crate::scan::{Scan, Unreadable, is_unreadable, read_at_most};
 use jackfield_media::UnixTime;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,10 @@ pub(crate) const HEAD: u64 = 16;
 pub const MAX_POSITION: u64 = 1 << 62;
 /// Bytes between the records whose place is remembered.
 const MARK_EVERY: u64 = 64 * 1024;
+
+/// How often reading onwards fails at what the disk cannot read of one segment, before such places are skipped: a disk may
+/// come back. Whoever reads waits between two tries, so that this takes a while.
+pub const TRIES: u32 = 60;
 
 /// Where a journal lies and how much of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +121,8 @@ pub(crate) struct Segment {
 pub(crate) struct Shared {
     pub(crate) config: JournalConfig,
     state: Mutex<Segments>,
+    /// How often the disk did not read a segment, by its first position. A leaf lock.
+    faults: Mutex<BTreeMap<u64, u32>>,
 }
 
 /// The segments, in the order of their positions.
@@ -128,11 +135,33 @@ pub(crate) struct Segments {
 
 impl Shared {
     pub(crate) fn new(config: JournalConfig, segments: Segments) -> Self {
-        Self { config, state: Mutex::new(segments) }
+        Self { config, state: Mutex::new(segments), faults: Mutex::default() }
     }
 
     pub(crate) fn segments(&self) -> MutexGuard<'_, Segments> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is made of places of this segment that cannot be read.
+    pub(crate) fn unreadable(&self, segment: &Segment) -> Unreadable {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let tries = faults.get(&segment.first).copied().unwrap_or_default();
+        if tries >= TRIES { Unreadable::Skipped } else { Unreadable::Fails }
+    }
+
+    /// The disk did not read it.
+    pub(crate) fn failed(&self, segment: &Segment) {
+        let first = self.segments().list.first().map_or(0, |segment| segment.first);
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.retain(|segment, _| *segment >= first);
+        let tries = faults.entry(segment.first).or_default();
+        *tries = tries.saturating_add(1);
+        if *tries == TRIES {
+            tracing::error!(
+                file = %segment.path.display(),
+                "The disk cannot read a place of a journal: what is there is lost, the rest is read"
+            );
+        }
     }
 
     /// Which records of a segment lie where; read from its file when nobody has before.
@@ -140,10 +169,18 @@ impl Shared {
         if let Some(marks) = &segment.marks {
             return Ok(Arc::clone(marks));
         }
-        let mut scan = Scan::whole(segment)?;
+        let mut scan = Scan::whole(segment)?.with(self.unreadable(segment));
         let mut marks = Vec::new();
-        while let Some(hit) = scan.next()? {
-            add_mark(&mut marks, Mark { position: hit.position, time: hit.time, offset: hit.offset });
+        loop {
+            match scan.next() {
+                Ok(Some(hit)) => {
+                    add_mark(&mut marks, Mark { position: hit.position, time: hit.time, offset: hit.offset });
+                }
+                Ok(None) => break,
+                // What stands before it can be read.
+                Err(error) if is_unreadable(&error) => return Ok(marks.into()),
+                Err(error) => return Err(error),
+            }
         }
         let marks: Arc<[Mark]> = marks.into();
         let mut segments = self.segments();
