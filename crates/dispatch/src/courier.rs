@@ -2,6 +2,7 @@
 //! over what the engine's core has room for. A feed that is full holds up its own courier and no other.
 
 use crate::dispatch::Inner;
+use futures_util::FutureExt;
 use jackfield_bus::{Outbox, Read};
 use jackfield_events::Event;
 use jackfield_hooks::{FeedId, Hunger, Stretch};
@@ -57,12 +58,20 @@ pub(crate) async fn serve(inner: Weak<Inner>, feed: FeedId, called: Arc<Notify>,
             Hunger::After(after) => {
                 let read = outbox.read(after, AT_ONCE).await;
                 if read.events.is_empty() && read.up_to <= after {
+                    // It is there, and nobody could read it.
+                    if outbox.more_than(after).now_or_never().is_some()
+                        && let Some(inner) = inner.upgrade()
+                    {
+                        inner.read_in_vain(after);
+                    }
                     tokio::select! {
                         () = outbox.more_than(after) => {}
                         () = called.notified() => {}
                     }
                 } else {
                     if read.skipped > 0 {
+                        let Some(inner) = inner.upgrade() else { return };
+                        inner.skipped(after, &read);
                         tracing::warn!(
                             feed = %name(&feed),
                             after,
@@ -129,11 +138,16 @@ async fn fetch(inner: &Weak<Inner>, hook_id: &Text, positions: &[u64], outbox: &
     while let Some(first) = sorted.get(at).copied() {
         let read =
             outbox.read(first.saturating_sub(1), Limit { records: sorted.len() - at, ..AT_ONCE }).await;
+        let Some(strong) = inner.upgrade() else { return };
         if read.up_to < first {
             // The disk does not answer: nothing is known of it.
+            strong.read_in_vain(first.saturating_sub(1));
+            drop(strong);
             clock::sleep(AFTER_NOTHING).await;
             break;
         }
+        strong.skipped(first.saturating_sub(1), &read);
+        drop(strong);
         while let Some(position) = sorted.get(at).copied().filter(|position| *position <= read.up_to) {
             let event = read.events.iter().find(|event| event.stamp().seq == position);
             found.push((position, event.cloned()));

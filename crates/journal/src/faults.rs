@@ -69,7 +69,7 @@ fn a_place_that_cannot_be_read_is_skipped_in_the_end_and_the_rest_is_read() {
 fn a_disk_that_comes_back_in_time_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let opened = written(folder.path());
-    BAD.set(vec![0..1_000_000]);
+    BAD.set(vec![0..500_000, 500_000..1_000_000]);
     for _ in 1..TRIES {
         opened.reader.read_after(0, Limit::default()).unwrap_err();
     }
@@ -81,6 +81,6 @@ fn a_disk_that_comes_back_in_time_loses_nothing() {
 fn a_segment_of_which_nothing_can_be_read_is_missing_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let opened = written(folder.path());
-    BAD.set(vec![0..1_000_000]);
+    BAD.set(vec![0..500_000, 500_000..1_000_000]);
     assert_eq!(read(&opened.reader, 0), (Vec::new(), RECORDS, 3 * TRIES));
 }

@@ -2,6 +2,7 @@
 
 mod letters;
 mod saving;
+mod unread;
 
 use super::{Dispatch, Inner, State};
 use crate::courier;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
+use unread::Unread;
 
 /// The number of a delivery that is told again and that nobody keeps.
 const NOBODYS: u64 = 0;
@@ -119,6 +121,7 @@ pub(super) struct Keep {
     /// Cursors that must be written.
     unsaved: BTreeSet<Text>,
     couriers: BTreeMap<FeedId, (Arc<Notify>, Joining<()>)>,
+    unread: Unread,
 }
 
 impl Dispatch {
@@ -134,8 +137,8 @@ impl Dispatch {
         let store = Arc::new(Store::open(folder.join("dead"), Arc::clone(&syncs))?);
         // Both folders may be new.
         syncs.names(&folder)?;
-        let (unsaved, couriers) = (BTreeSet::new(), BTreeMap::new());
-        self.0.state().keep = Some(Keep { outbox, store, syncs, cursors, retain, unsaved, couriers });
+        let (unsaved, couriers, unread) = (BTreeSet::new(), BTreeMap::new(), Unread::default());
+        self.0.state().keep = Some(Keep { outbox, store, syncs, cursors, retain, unsaved, couriers, unread });
         let saver = saving::save_again_and_again(
             Arc::downgrade(&self.0),
             Arc::clone(&self.0.changed),

@@ -7,7 +7,7 @@ use jackfield_dispatch::{
 };
 use jackfield_events::notices::StreamCreate;
 use jackfield_events::{Decision, EventType, Masker, Scope};
-use jackfield_hooks::{HookSpec, Mode, Outcome, Retries, Retry};
+use jackfield_hooks::{HookSpec, Mode, Outcome, Retries, Retry, Start};
 use jackfield_media::StreamKey;
 use jackfield_runtime::{Tasks, clock};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Server {
 
     fn start_with(fsync: Fsync, folder: &tempfile::TempDir, hooks: Vec<(HookSpec, &Arc<Played>)>) -> Self {
         let tasks = Tasks::new();
-        let config = OutboxConfig { fsync, ..OutboxConfig::new(folder.path()) };
+        let config = OutboxConfig { fsync, segment_bytes: 16 << 10, ..OutboxConfig::new(folder.path()) };
         let (outbox, _recovered) = Outbox::open(config, &tasks).unwrap();
         let dispatch = Dispatch::new(DispatchConfig::default(), Masker::default(), &tasks);
         let bus = Bus::new("n", Masker::default()).with_outbox(outbox.clone(), &tasks);
@@ -345,5 +345,55 @@ async fn what_is_always_synced_is_synced_before_anybody_is_told() {
     server.idle().await;
     let before = server.dispatch.keep_counters();
     assert!(before.syncs > 0 && before.sync_errors == 0, "cursors too: {before:?}");
+    server.stop().await;
+}
+
+/// The segments of the log, in order.
+fn segments(folder: &tempfile::TempDir) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder.path().join("log")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_disk_cannot_read_is_passed_over_in_the_end_and_told_once() {
+    const EVENTS: u64 = 600;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(Fsync::Off, &folder, Vec::new());
+    for number in 0..EVENTS {
+        server.create(&format!("s{number}"));
+        // A segment ends between two writes only.
+        while number % 20 == 0 && server.bus.outbox().unwrap().counters().written < number {
+            tokio::task::yield_now().await;
+        }
+    }
+    server.stop().await;
+
+    let server = Server::start(&folder, Vec::new());
+    let paths = segments(&folder);
+    assert!(paths.len() >= 4, "{paths:?}");
+    // A file of which nothing can be read: where no memory is.
+    std::fs::remove_file(&paths[1]).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &paths[1]).unwrap();
+    let told = Played::new(Script::Answer(Decision::Pass));
+    let lost = Played::new(Script::Answer(Decision::Pass));
+    let beginning = |name| HookSpec { start: Start::Beginning, ..hook(name, CREATED, Mode::Notify) };
+    let alarm = hook("alarm", &[EventType::EventsLost], Mode::Notify);
+    server.set(vec![(beginning("a"), &told), (beginning("b"), &told), (alarm, &lost)]);
+    lost.called(1).await;
+    server.idle().await;
+    let first =
+        |path: &std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    let (from, to) = (first(&paths[1]), first(&paths[2]));
+    let data = lost.last().event.data().to_vec();
+    let of = |name| data.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone()).unwrap();
+    assert_eq!(of("count"), to - from);
+    assert_eq!((of("first_seq"), of("last_seq")), (from.to_string().into(), (to - 1).to_string().into()));
+    assert_eq!(of("cause"), "disk_error");
+    let delivered = usize::try_from(2 * (EVENTS - (to - from))).unwrap();
+    assert_eq!((told.count(), lost.count()), (delivered, 1), "the rest is delivered");
+    let status = server.dispatch.status();
+    assert_eq!(status[0].tally.dropped, to - from);
     server.stop().await;
 }
