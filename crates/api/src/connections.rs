@@ -3,7 +3,7 @@
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
 use crate::problem::{Problem, ProblemBody};
-use crate::query::{ConnPath, Cursor, Limit, Listed, Params};
+use crate::query::{ConnPath, Listed, Page, Params};
 use crate::streams::ReasonQuery;
 use axum::Json;
 use axum::extract::State;
@@ -11,27 +11,15 @@ use axum::http::StatusCode;
 use jackfield_hub::Use;
 use jackfield_media::{ConnId, StreamKey};
 use jackfield_sessions::{ConnectionSnapshot, Kick, Phase};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one, kick))
-}
-
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ConnectionsQuery {
-    /// Items of a page.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// A media connection as it is now.
@@ -89,16 +77,16 @@ type Uses = HashMap<ConnId, Vec<(ConnectionRole, StreamKey)>>;
 /// Connections
 ///
 /// By id. A token for a prefix sees those that publish or play a stream under it.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(ConnectionsQuery),
+#[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(Page),
     responses((status = 200, description = "A page of connections.", body = Listed<Connection>)),
     security(("bearer" = ["read"])))]
 async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Params(query): Params<ConnectionsQuery>,
+    Params(page): Params<Page>,
 ) -> Result<Json<Listed<Connection>>, Problem> {
     caller.may_somewhere(Scope::Read)?;
-    let after: Option<u64> = query.cursor.as_ref().map(Cursor::read).transpose()?;
+    let after: Option<u64> = page.place()?;
     let connections = api.deps.connections.list();
     let uses = uses(&api);
     let seen = connections
@@ -106,7 +94,7 @@ async fn list(
         .filter(|connection| after.is_none_or(|after| connection.id.0 > after))
         .filter(|connection| may(&caller, Scope::Read, connection.id, &uses))
         .map(|connection| (connection.id.0, Connection::of(connection, &uses)));
-    let Listed { items, next } = Listed::page(seen, query.limit, |(id, _)| *id);
+    let Listed { items, next } = Listed::page(seen, page.limit, |(id, _)| *id);
     Ok(Json(Listed { items: items.into_iter().map(|(_, connection)| connection).collect(), next }))
 }
 

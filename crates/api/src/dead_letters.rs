@@ -2,20 +2,19 @@
 
 use crate::auth::{Caller, Scope};
 use crate::body::Strict;
-use crate::deliveries::prefixes;
+use crate::deliveries::{Wanted, prefixes};
 use crate::deps::Api;
-use crate::events::filter::{EventName, key_of};
+use crate::events::filter::EventName;
 use crate::problem::Problem;
-use crate::query::{Cursor, Limit, Listed, Params, Time, rfc3339};
+use crate::query::{Cursor, Listed, Page, Params, Time, rfc3339};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jackfield_dispatch::{DeadLetter, DeadLetterFilter, DeadLetterId};
 use jackfield_events::Event;
-use jackfield_media::Text;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,52 +25,6 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(replay_all))
         .routes(routes!(one, drop_one))
         .routes(routes!(replay_one))
-}
-
-/// Which dead letters.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct DeadLettersQuery {
-    /// Of this hook.
-    hook: Option<String>,
-    /// Of events of this type.
-    #[param(value_type = Option<String>)]
-    event: Option<EventName>,
-    /// About this stream.
-    key: Option<String>,
-    /// Given up then or later.
-    #[param(value_type = Option<String>, format = DateTime)]
-    since: Option<Time>,
-    /// Given up before then.
-    #[param(value_type = Option<String>, format = DateTime)]
-    until: Option<Time>,
-    /// Items of a page.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
-}
-
-/// Which dead letters are dropped: at least one of these says which.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct DropQuery {
-    /// Of this hook.
-    hook: Option<String>,
-    /// Of events of this type.
-    #[param(value_type = Option<String>)]
-    event: Option<EventName>,
-    /// About this stream.
-    key: Option<String>,
-    /// Given up then or later.
-    #[param(value_type = Option<String>, format = DateTime)]
-    since: Option<Time>,
-    /// Given up before then.
-    #[param(value_type = Option<String>, format = DateTime)]
-    until: Option<Time>,
 }
 
 /// Which dead letters are delivered once more: those that fit everything that is given; all, if nothing is.
@@ -148,45 +101,40 @@ struct Dropped {
     dropped: usize,
 }
 
-/// What queries and bodies have in common.
-struct Wanted {
-    hook: Option<String>,
-    event: Option<EventName>,
-    key: Option<String>,
-    since: Option<Time>,
-    until: Option<Time>,
+impl From<ReplayWish> for Wanted {
+    fn from(ReplayWish { hook, event, key, since, until }: ReplayWish) -> Self {
+        Self { hook, event, key, since, until }
+    }
 }
 
-impl Wanted {
-    fn filter(self, caller: &Caller, scope: Scope) -> Result<DeadLetterFilter, Problem> {
-        Ok(DeadLetterFilter {
-            id: None,
-            hook: self.hook.as_deref().map(Text::from),
-            event: self.event.map(|name| name.0),
-            key: self.key.as_deref().map(key_of).transpose()?,
-            key_prefixes: prefixes(caller, scope),
-            since: self.since.map(|time| time.0),
-            until: self.until.map(|time| time.0),
-        })
-    }
+fn filter(wanted: &Wanted, caller: &Caller, scope: Scope) -> Result<DeadLetterFilter, Problem> {
+    Ok(DeadLetterFilter {
+        id: None,
+        hook: wanted.hook(),
+        event: wanted.event(),
+        key: wanted.key()?,
+        key_prefixes: prefixes(caller, scope),
+        since: wanted.since(),
+        until: wanted.until(),
+    })
 }
 
 /// List dead letters
 ///
 /// Notices that were given up; the newest come first.
-#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "deliveries", params(DeadLettersQuery),
+#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "deliveries", params(Wanted, Page),
     responses((status = 200, description = "The dead letters.", body = Listed<DeadLetterView>)),
     security(("bearer" = ["read"])))]
 async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Params(query): Params<DeadLettersQuery>,
+    Params(wanted): Params<Wanted>,
+    Params(page): Params<Page>,
 ) -> Result<Json<Listed<DeadLetterView>>, Problem> {
     caller.may_somewhere(Scope::Read)?;
-    let DeadLettersQuery { hook, event, key, since, until, limit, cursor } = query;
-    let before = cursor.map(|cursor| cursor.read::<u64>()).transpose()?.map(DeadLetterId);
-    let filter = Wanted { hook, event, key, since, until }.filter(&caller, Scope::Read)?;
-    let page = api.deps.dispatch.dead_letters().list(&filter, before, limit.items());
+    let before = page.place::<u64>()?.map(DeadLetterId);
+    let filter = filter(&wanted, &caller, Scope::Read)?;
+    let page = api.deps.dispatch.dead_letters().list(&filter, before, page.limit.items());
     Ok(Json(Listed {
         items: page.items.iter().map(|letter| DeadLetterView::of(letter)).collect(),
         next: page.next.map(|id| Cursor::of(&id.0)),
@@ -246,8 +194,7 @@ async fn replay_all(
     Strict(wish): Strict<ReplayWish>,
 ) -> Result<Json<Replayed>, Problem> {
     caller.may_somewhere(Scope::Operate)?;
-    let ReplayWish { hook, event, key, since, until } = wish;
-    let filter = Wanted { hook, event, key, since, until }.filter(&caller, Scope::Operate)?;
+    let filter = filter(&wish.into(), &caller, Scope::Operate)?;
     let replayed = api.deps.dispatch.dead_letters().replay(&filter);
     tracing::info!(token = caller.name(), replayed, "Dead letters are replayed");
     Ok(Json(Replayed { replayed }))
@@ -275,20 +222,19 @@ async fn drop_one(
 /// Drop dead letters
 ///
 /// Those that fit. A query that says nothing drops nothing.
-#[utoipa::path(delete, path = "/api/v1/dead-letters", tag = "deliveries", params(DropQuery),
+#[utoipa::path(delete, path = "/api/v1/dead-letters", tag = "deliveries", params(Wanted),
     responses((status = 200, description = "They are gone.", body = Dropped)),
     security(("bearer" = ["operate"])))]
 async fn drop_all(
     State(api): State<Api>,
     caller: Caller,
-    Params(query): Params<DropQuery>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<Json<Dropped>, Problem> {
     caller.may_somewhere(Scope::Operate)?;
-    let DropQuery { hook, event, key, since, until } = query;
-    if hook.is_none() && event.is_none() && key.is_none() && since.is_none() && until.is_none() {
+    if wanted.is_everything() {
         return Err(Problem::bad_request("Say which: by `hook`, `event`, `key`, `since` or `until`."));
     }
-    let filter = Wanted { hook, event, key, since, until }.filter(&caller, Scope::Operate)?;
+    let filter = filter(&wanted, &caller, Scope::Operate)?;
     let dropped = api.deps.dispatch.dead_letters().drop_all(&filter);
     tracing::info!(token = caller.name(), dropped, "Dead letters are dropped");
     Ok(Json(Dropped { dropped }))

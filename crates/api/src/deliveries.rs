@@ -1,13 +1,16 @@
 //! What became of events: every attempt to deliver one, found again and made once more.
 
 pub(crate) mod view;
+mod wanted;
+
+pub(crate) use wanted::Wanted;
 
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
-use crate::events::filter::{ConnName, EventName, SessionName, key_of};
+use crate::events::filter::{ConnName, SessionName};
 use crate::events::sentence;
 use crate::problem::Problem;
-use crate::query::{Cursor, Limit, Listed, Params, Time};
+use crate::query::{Cursor, Listed, Page, Params};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -28,18 +31,11 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(replay))
 }
 
-/// Which deliveries.
+/// Which deliveries, beside [`Wanted`].
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 struct DeliveriesQuery {
-    /// Of this hook.
-    hook: Option<String>,
-    /// Of events of this type.
-    #[param(value_type = Option<String>)]
-    event: Option<EventName>,
-    /// About this stream.
-    key: Option<String>,
     /// That ended so: `answered`, `timeout` …
     #[param(value_type = Option<String>)]
     outcome: Option<OutcomeName>,
@@ -51,18 +47,6 @@ struct DeliveriesQuery {
     conn: Option<ConnName>,
     /// Of this event, by its id.
     event_id: Option<String>,
-    /// Ended then or later.
-    #[param(value_type = Option<String>, format = DateTime)]
-    since: Option<Time>,
-    /// Ended before then.
-    #[param(value_type = Option<String>, format = DateTime)]
-    until: Option<Time>,
-    /// Items of a page; it may have fewer and still have a next one.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// One delivery with what was sent and answered.
@@ -88,28 +72,31 @@ pub(crate) struct Begun {
 /// List deliveries
 ///
 /// Each item is one attempt; the newest come first.
-#[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(DeliveriesQuery),
+#[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(Wanted, DeliveriesQuery, Page),
     responses((status = 200, description = "The attempts.", body = Listed<DeliveryView>)),
     security(("bearer" = ["read"])))]
 async fn list(
     State(api): State<Api>,
     caller: Caller,
+    Params(wanted): Params<Wanted>,
     Params(query): Params<DeliveriesQuery>,
+    Params(page): Params<Page>,
 ) -> Result<Json<Listed<DeliveryView>>, Problem> {
     caller.may_somewhere(Scope::Read)?;
-    let page = PageOf { before: cursor(query.cursor.as_ref())?, limit: query.limit.items() };
+    let place = page.place::<String>()?.as_deref().map(place).transpose()?;
     let filter = DeliveryFilter {
-        hook: query.hook.as_deref().map(Text::from),
-        event: query.event.map(|name| name.0),
-        key: query.key.as_deref().map(key_of).transpose()?,
+        hook: wanted.hook(),
+        event: wanted.event(),
+        key: wanted.key()?,
         key_prefixes: prefixes(&caller, Scope::Read),
         outcome: query.outcome.map(|name| name.0),
         session_id: query.session.map(|name| name.0),
         conn_id: query.conn.map(|name| name.0),
         event_id: query.event_id.as_deref().map(event_id).transpose()?,
-        since: query.since.map(|time| time.0),
-        until: query.until.map(|time| time.0),
+        since: wanted.since(),
+        until: wanted.until(),
     };
+    let page = PageOf { before: place, limit: page.limit.items() };
     let found = api.deps.dispatch.deliveries().list(&filter, page).await;
     Ok(Json(Listed {
         items: found.items.iter().map(|delivery| DeliveryView::of(delivery)).collect(),
@@ -198,15 +185,9 @@ pub(crate) fn prefixes(caller: &Caller, scope: Scope) -> Option<Vec<Text>> {
     Some(prefixes.filter_map(|grant| Some(Text::from(grant.stream_prefix.as_ref()?.as_str()))).collect())
 }
 
-fn cursor<T: std::str::FromStr<Err: std::fmt::Display>>(
-    cursor: Option<&Cursor>,
-) -> Result<Option<T>, Problem> {
-    let read = |cursor: &Cursor| {
-        let text: String = cursor.read()?;
-        text.parse()
-            .map_err(|error: T::Err| Problem::bad_request(format!("{error}.")).with("field", "cursor"))
-    };
-    cursor.map(read).transpose()
+/// The place that a cursor holds as text.
+fn place<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: T::Err| Problem::bad_request(format!("{error}.")).with("field", "cursor"))
 }
 
 fn event_id(text: &str) -> Result<Ulid, Problem> {

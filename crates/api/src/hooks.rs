@@ -13,14 +13,12 @@ pub use control::{ConfiguredHook, HandlerKind, HookChange, HookOrigin, HookRefus
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
 use crate::problem::Problem;
-use crate::query::{Cursor, Limit, Listed, Params};
+use crate::query::{Cursor, Listed, Page, Params};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jackfield_dispatch::{Enabled, SwitchError};
-use serde::Deserialize;
 use std::time::Duration;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use view::HookView;
@@ -38,34 +36,21 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(trial::try_one))
 }
 
-/// Which page of the hooks.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct HooksQuery {
-    /// Items of a page.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
-}
-
 /// List hooks
 ///
 /// In the order of chains: those of the file, of flags, and those that the API made.
-#[utoipa::path(get, path = "/api/v1/hooks", tag = "hooks", params(HooksQuery),
+#[utoipa::path(get, path = "/api/v1/hooks", tag = "hooks", params(Page),
     responses((status = 200, description = "The hooks.", body = Listed<HookView>)),
     security(("bearer" = ["read"])))]
 async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Params(query): Params<HooksQuery>,
+    Params(page): Params<Page>,
 ) -> Result<Json<Listed<HookView>>, Problem> {
     caller.may(Scope::Read, None)?;
-    let skip: usize = query.cursor.map(|cursor| cursor.read()).transpose()?.unwrap_or_default();
+    let skip: usize = page.place()?.unwrap_or_default();
     let mut views = view::all(&api).await.map_err(Problem::stopping)?;
-    let end = skip.saturating_add(query.limit.items());
+    let end = skip.saturating_add(page.limit.items());
     let next = (views.len() > end).then(|| Cursor::of(&end));
     views.truncate(end);
     Ok(Json(Listed { items: views.into_iter().skip(skip).collect(), next }))

@@ -19,24 +19,26 @@
 //! carries `#[utoipa::path]`, which is both its route and its place in the document, so the two cannot differ:
 //!
 //! ```text
-//! #[utoipa::path(get, path = "/api/v1/things", tag = "things", params(ThingsQuery),
+//! #[utoipa::path(get, path = "/api/v1/things", tag = "things", params(ThingsQuery, Page),
 //!     responses((status = 200, description = "The things.", body = Listed<Thing>)),
 //!     security(("bearer" = ["read"])))]
 //! async fn list(
 //!     State(api): State<Api>,
 //!     caller: Caller,                        // who asks; the middleware has checked the token
-//!     Params(query): Params<ThingsQuery>,    // 400 with the nearest word
+//!     Params(query): Params<ThingsQuery>,
+//!     Params(page): Params<Page>,            // of every list
 //! ) -> Result<Json<Listed<Thing>>, Problem> {
 //!     caller.may_somewhere(Scope::Read)?;    // 403; for one stream: caller.may(Scope::Read, Some(&key))?
-//!     let limit = query.limit.items();
+//!     let limit = page.limit.items();
 //!     …
 //! }
 //! ```
 //!
 //! - The scope in `security` is that of the first line. Whoever does not have it for anything is refused before anything of
 //!   the request is read (`guard`); whether it covers this stream is for the handler to ask.
-//! - `ThingsQuery` derives `Deserialize` and `IntoParams`, has `#[serde(default, deny_unknown_fields)]`, and no flattened fields
-//!   (serde cannot refuse unknown ones beside them): lists write `limit: Limit` and `cursor: Option<Cursor>` out.
+//! - `ThingsQuery` derives `Deserialize` and `IntoParams` and has `#[serde(default)]`. What several operations have in common is a
+//!   type of its own, taken beside it: `Page`, `EventsQuery`, `Wanted`. A parameter that is in none of those that `params` names
+//!   is refused by `guard`, with the nearest word.
 //! - A body is taken by `body::Strict`; its type has `#[serde(deny_unknown_fields)]` and `ToSchema`.
 //! - Answers are types with `Serialize` and `ToSchema` of this crate: what goes over the wire is decided at the edge.
 //! - The answers that every operation has (401, 403, 429, 503, and 400, 413, 415, 422 where there is something to be wrong)

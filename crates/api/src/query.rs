@@ -11,14 +11,15 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// Items of a page unless told otherwise.
 const DEFAULT_ITEMS: usize = 100;
 /// Items of a page at most.
 const MAX_ITEMS: usize = 1000;
 
-/// The parameters of a query. What is wrong is 400, an unknown one with the nearest word.
+/// The parameters of a query, or some of them: an operation may take them in several parts. What is wrong is 400; one that the
+/// operation does not have is refused before.
 #[derive(Debug)]
 pub(crate) struct Params<T>(pub(crate) T);
 
@@ -135,6 +136,29 @@ impl Cursor {
             Problem::bad_request("The `cursor` is none of this list: take `next` of the page before.")
                 .with("field", "cursor")
         })
+    }
+}
+
+/// Which page of a list: its parameters, beside those that say of what.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// Items of a page; it may have fewer and still have a next one.
+    #[param(inline)]
+    pub(crate) limit: Limit,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+impl Page {
+    /// Where it begins; `None` at the beginning of the list.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is none of this list.
+    pub(crate) fn place<P: DeserializeOwned>(&self) -> Result<Option<P>, Problem> {
+        self.cursor.as_ref().map(Cursor::read).transpose()
     }
 }
 

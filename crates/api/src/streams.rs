@@ -4,7 +4,7 @@ use crate::auth::{Caller, Scope};
 use crate::connections;
 use crate::deps::Api;
 use crate::problem::{Problem, ProblemBody};
-use crate::query::{Cursor, KeyPath, Limit, Listed, Params};
+use crate::query::{KeyPath, Listed, Page, Params};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -29,18 +29,6 @@ const MAX_REASON: usize = 200;
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(end_publisher))
-}
-
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct StreamsQuery {
-    /// Items of a page.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// A stream as it is now.
@@ -135,23 +123,23 @@ struct StreamCounts {
 /// Streams
 ///
 /// By key. A token for a prefix sees the streams under it.
-#[utoipa::path(get, path = "/api/v1/streams", tag = "streams", params(StreamsQuery),
+#[utoipa::path(get, path = "/api/v1/streams", tag = "streams", params(Page),
     responses((status = 200, description = "A page of streams.", body = Listed<Stream>)),
     security(("bearer" = ["read"])))]
 async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Params(query): Params<StreamsQuery>,
+    Params(page): Params<Page>,
 ) -> Result<Json<Listed<Stream>>, Problem> {
     caller.may_somewhere(Scope::Read)?;
-    let after: Option<String> = query.cursor.as_ref().map(Cursor::read).transpose()?;
+    let after: Option<String> = page.place()?;
     let streams = api.deps.hub.streams();
     let seen = streams
         .iter()
         .filter(|stream| after.as_deref().is_none_or(|after| stream.key.as_str() > after))
         .filter(|stream| caller.can(Scope::Read, Some(&stream.key)))
         .filter_map(|stream| Stream::of(stream, &api.deps.connections));
-    Ok(Json(Listed::page(seen, query.limit, |stream| stream.key.clone())))
+    Ok(Json(Listed::page(seen, page.limit, |stream| stream.key.clone())))
 }
 
 /// One stream

@@ -6,6 +6,7 @@ use jackfield_events::{Event, EventSet, EventType};
 use jackfield_hooks::Selector;
 use jackfield_media::{ConnId, SessionId, StreamKey, UnixTime};
 use serde::{Deserialize, Deserializer, de};
+use utoipa::IntoParams;
 
 /// The types of events in a query: names between commas, `*` for any part of a name.
 #[derive(Debug, Clone, Copy)]
@@ -36,14 +37,44 @@ pub(crate) enum Since {
     Time(UnixTime),
 }
 
+/// Which events: what the log and the stream of them have in common.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// Names of events between commas; `*` for any part of a name.
+    #[param(value_type = Option<String>, example = "publish_*")]
+    r#type: Option<EventTypes>,
+    /// Globs of stream keys between commas, as the `streams` of a hook.
+    #[param(value_type = Option<String>, example = "live/**")]
+    key: Option<Streams>,
+    /// Of this session, as `s000001`.
+    #[param(value_type = Option<String>)]
+    session: Option<SessionName>,
+    /// Of this connection, as `c000001`.
+    #[param(value_type = Option<String>)]
+    conn: Option<ConnName>,
+    /// After the event of this `seq`, or from this time on.
+    #[param(value_type = Option<String>)]
+    since: Option<Since>,
+}
+
+impl EventsQuery {
+    /// What is asked for, as this caller may see it, and from where on.
+    pub(super) fn filter(self, caller: Caller) -> (EventFilter, Option<Since>) {
+        let Self { r#type, key, session, conn, since } = self;
+        (EventFilter { types: r#type, streams: key, session, conn, caller }, since)
+    }
+}
+
 /// Which events are shown.
 #[derive(Debug, Clone)]
 pub(crate) struct EventFilter {
-    pub(crate) types: Option<EventTypes>,
-    pub(crate) streams: Option<Streams>,
-    pub(crate) session: Option<SessionName>,
-    pub(crate) conn: Option<ConnName>,
-    pub(crate) caller: Caller,
+    types: Option<EventTypes>,
+    streams: Option<Streams>,
+    session: Option<SessionName>,
+    conn: Option<ConnName>,
+    pub(super) caller: Caller,
 }
 
 impl EventFilter {

@@ -1,10 +1,10 @@
 //! What has happened: the events that are kept, a page at a time.
 
-use super::filter::{ConnName, EventFilter, EventTypes, SessionName, Since, Streams};
+use super::filter::{EventFilter, EventsQuery, Since};
 use crate::auth::{Caller, Scope};
 use crate::deps::Api;
 use crate::problem::Problem;
-use crate::query::{Cursor, Limit, Params, Time};
+use crate::query::{Cursor, Page, Params, Time};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -18,38 +18,17 @@ use utoipa::{IntoParams, ToSchema};
 /// Events that are looked at for one page: a filter that fits few of them must not search for minutes.
 const MAX_LOOKED_AT: usize = 20_000;
 
-/// Which events.
+/// Which events, and from which end, beside [`EventsQuery`].
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
-    /// Names of events between commas; `*` for any part of a name.
-    #[param(value_type = Option<String>, example = "publish_*")]
-    r#type: Option<EventTypes>,
-    /// Globs of stream keys between commas, as the `streams` of a hook.
-    #[param(value_type = Option<String>, example = "live/**")]
-    key: Option<Streams>,
-    /// Of this session, as `s000001`.
-    #[param(value_type = Option<String>)]
-    session: Option<SessionName>,
-    /// Of this connection, as `c000001`.
-    #[param(value_type = Option<String>)]
-    conn: Option<ConnName>,
-    /// After the event of this `seq`, or from this time on.
-    #[param(value_type = Option<String>)]
-    since: Option<Since>,
     /// Before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Time>,
     /// The newest first (`desc`), or the oldest (`asc`).
     #[param(inline)]
     order: Order,
-    /// Items of a page; it may have fewer and still have a next one.
-    #[param(inline)]
-    limit: Limit,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -78,20 +57,21 @@ pub(super) struct EventsPage {
 /// List events
 ///
 /// Those that are kept, a page at a time.
-#[utoipa::path(get, path = "/api/v1/events/log", tag = "events", params(LogQuery),
+#[utoipa::path(get, path = "/api/v1/events/log", tag = "events", params(EventsQuery, LogQuery, Page),
     responses((status = 200, description = "The events.", body = EventsPage),
         (status = 409, description = "Events are not kept.", body = crate::problem::ProblemBody)),
     security(("bearer" = ["read"])))]
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Params(query): Params<LogQuery>,
+    Params(wanted): Params<EventsQuery>,
+    Params(LogQuery { until, order }): Params<LogQuery>,
+    Params(page): Params<Page>,
 ) -> Result<Response, Problem> {
     caller.may_somewhere(Scope::Read)?;
     let outbox = kept(&api)?;
-    let LogQuery { r#type, key, session, conn, since, until, order, limit, cursor } = query;
-    let filter = EventFilter { types: r#type, streams: key, session, conn, caller };
-    let place = cursor.map(|cursor| cursor.read::<Place>()).transpose()?.map(|place| place.seq);
+    let (filter, since) = wanted.filter(caller);
+    let place = page.place::<Place>()?.map(|place| place.seq);
     let after = match since {
         None => 0,
         Some(Since::Seq(seq)) => seq,
@@ -101,12 +81,12 @@ pub(super) async fn list(
         None => u64::MAX,
         Some(time) => outbox.seq_at(time.0).await.saturating_add(1),
     };
-    let mut search = Search { outbox, filter, limit: limit.items(), looked_at: 0, found: Vec::new() };
+    let mut search = Search { outbox, filter, limit: page.limit.items(), looked_at: 0, found: Vec::new() };
     let next = match order {
         Order::Desc => search.back(place.unwrap_or(end).min(end), after).await,
         Order::Asc => search.on(place.unwrap_or(after).max(after), end).await,
     };
-    Ok(page(&search.found, next))
+    Ok(answer(&search.found, next))
 }
 
 /// The outbox.
@@ -191,7 +171,7 @@ impl Search {
 }
 
 /// The page, with the envelopes as they were serialised.
-fn page(found: &[Arc<Event>], next: Option<u64>) -> Response {
+fn answer(found: &[Arc<Event>], next: Option<u64>) -> Response {
     let mut body = Vec::with_capacity(found.iter().map(|event| event.json().len() + 1).sum::<usize>() + 64);
     body.extend_from_slice(b"{\"items\":[");
     for (index, event) in found.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What happens, as it happens: server-sent events, resumed from the outbox.
 
-use super::filter::{ConnName, EventFilter, EventTypes, SessionName, Since, Streams, seq};
+use super::filter::{EventFilter, EventsQuery, Since, seq};
 use super::frames::{self, Frames, Gone, Queued};
 use super::log::kept;
 use super::pulse::News;
@@ -35,26 +35,11 @@ const RENEWAL: Duration = Duration::from_secs(30);
 /// What is read for one client at once: it holds that much while it is stuck.
 const PIECE: Limit = Limit { records: 256, bytes: 32 * 1024 };
 
-/// Which events.
+/// What is followed, beside [`EventsQuery`].
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StreamQuery {
-    /// Names of events between commas; `*` for any part of a name.
-    #[param(value_type = Option<String>, example = "publish_*")]
-    r#type: Option<EventTypes>,
-    /// Globs of stream keys between commas, as the `streams` of a hook.
-    #[param(value_type = Option<String>, example = "live/**")]
-    key: Option<Streams>,
-    /// Of this session, as `s000001`.
-    #[param(value_type = Option<String>)]
-    session: Option<SessionName>,
-    /// Of this connection, as `c000001`.
-    #[param(value_type = Option<String>)]
-    conn: Option<ConnName>,
-    /// After the event of this `seq`, or from this time on; from now on if absent. `Last-Event-ID` is stronger.
-    #[param(value_type = Option<String>)]
-    since: Option<Since>,
     /// `events`, `deliveries`, or both between a comma; `events` if absent.
     #[param(value_type = Option<String>)]
     include: Include,
@@ -99,9 +84,9 @@ impl<'de> Deserialize<'de> for Include {
 /// `id` is the event's `seq`, `event` its type and `data` the envelope; deliveries come as `event: delivery` without an id.
 /// After a break the stream goes on after `Last-Event-ID`; what the log no longer has is told as `event: gap` with
 /// `{"from","to"}`. A place that the log has not reached is of another log, and everything that is kept comes. A comment line
-/// comes at least every 15 s. Who reads nothing for 10 s is disconnected, and so is within 30 s whose token was revoked or whose
+/// comes at least every 15 s. Without `since` and `Last-Event-ID`, which is the stronger, it begins now. Who reads nothing for 10 s is disconnected, and so is within 30 s whose token was revoked or whose
 /// session has ended.
-#[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(StreamQuery,
+#[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(EventsQuery, StreamQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` that was read last.")),
     responses((status = 200, description = "Server-sent events, without end.", body = String,
             content_type = "text/event-stream"),
@@ -113,11 +98,11 @@ pub(super) async fn follow(
     Extension(pass): Extension<Pass>,
     line: Option<Extension<Line>>,
     headers: HeaderMap,
-    Params(query): Params<StreamQuery>,
+    Params(wanted): Params<EventsQuery>,
+    Params(StreamQuery { include }): Params<StreamQuery>,
 ) -> Result<Response, Problem> {
     caller.may_somewhere(Scope::Read)?;
-    let StreamQuery { r#type, key, session, conn, since, include } = query;
-    let filter = EventFilter { types: r#type, streams: key, session, conn, caller };
+    let (filter, since) = wanted.filter(caller);
     let place = api.pulse.place()?;
     let source = match include.events {
         Follows::No => None,
