@@ -32,6 +32,7 @@ PARTS = {
     "ten-hooks": "200 viewers with ten event hooks",
     "notices": "notices through one worker, as many as it takes",
     "slow-hook": "10,000 notices a second to a hook that takes 1 s for each",
+    "outbox": "200 viewers with and without the outbox, and while notices are told",
 }
 # A figure that is what is left of another part's.
 NEEDS = {
@@ -39,6 +40,10 @@ NEEDS = {
     "ingest-24": {"ingest"}, "programs": {"publish"},
 }
 ONCE = {"slow-viewers", "long"}
+# What takes too long for daily work.
+NOT_QUICK = {*ONCE, "outbox"}
+# What runs the server's own code within `hot_paths`.
+WITHIN = {"notices", "outbox"}
 
 
 def with_needs(parts):
@@ -66,12 +71,16 @@ class Sizes:
     notices: int = 100_000
     # Three events each: over 10,000 a second.
     flood_rate: int = 3500
+    outbox_seconds: float = 6
+    # Notices a second that both receivers take while the load tool has its core, and what `bench/outbox` tells.
+    steady_rate: int = 5000
+    burst_rate: int = 55_000
 
     @staticmethod
     def quick():
         return Sizes(
             seconds=4, short_seconds=2.5, warm=1, publishes=50, gap_ms=5, arrival_ms=50, marginal=(5, 50, 1000), slow_seconds=10,
-            long_seconds=30, notices=20_000,
+            long_seconds=30, notices=20_000, outbox_seconds=3,
         )
 
 

@@ -19,8 +19,12 @@ def machine(load_average):
     )
 
 
-def page(rounds, sizes, servers, text, remarks, absent, load_average, encode):
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+def checked_out():
+    """What is checked out, which may be another commit when the run is over."""
+    return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def page(commit, rounds, sizes, servers, budgets, text, remarks, absent, load_average, encode):
     versions = "\n".join(f"- {server.name}: {server.version()}" for server in servers)
     versions += "".join(f"\n- not measured: {line}" for line in absent)
     remarks = "\n".join(f"- {remark}" for remark in remarks) or "- every budget is met, and the rounds of all CPU rows lie within 15 %"
@@ -34,6 +38,8 @@ is better than the other server, unless the row says that more is better; the fl
 node-media-server is measured in the first round only. `bench/README.md` says what each row means; absolute numbers depend on the machine, ratios
 much less. Why a budget is missed stands in [`{MISSES.name}`]({MISSES.name}). Instruction counts of the hot paths stand in
 `bench/instructions.json`.
+
+{budgets}
 
 In this run:
 
@@ -59,5 +65,6 @@ rtmp_load floor --flv 720p30.flv --n 200 [--batch-ms 350]; rtmp_load play FLOOR/
 rtmp_load relay --flv 720p30.flv; rtmp_load relayed RELAY --flv 720p30.flv --n 5 (or --n 0 --arrivals 100 --gap-ms 210)
 rtmp_load askfloor --url RECEIVER | --worker WORKER | --run PROGRAM --gap-ms 10
 hot_paths notices {sizes.notices} WORKER
+hot_paths serve --config CONFIG, told `{sizes.steady_rate} {sizes.outbox_seconds + 1:g} 10` or `{sizes.burst_rate} {sizes.outbox_seconds + 1:g} 0`; rtmp_load play … --n 200 --ramp-ms 2 --secs {sizes.outbox_seconds:g}
 ```
 """

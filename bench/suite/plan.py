@@ -2,7 +2,7 @@
 
 import contextlib
 
-from . import hooks, media
+from . import hooks, media, outbox
 from .measure import GIB
 from .processes import receiver
 from .servers import Jackfield, Nginx, NodeMediaServer, questions, ten_notices
@@ -54,7 +54,9 @@ def jackfield(round, server):
     round.on(server, configured(ten_notices), [("ten-hooks", media.ten_hooks)])
     round.on(server, configured(unheard), [("programs", hooks.programs("program"))])
     round.on(server, configured(unheard, 4 * GIB), [("programs", hooks.programs("program 4 GB"))])
-    for part, measure in (("notices", hooks.notices), ("slow-hook", hooks.slow_hook)):
+    alone = [("notices", hooks.notices), ("slow-hook", hooks.slow_hook)]
+    alone += [("outbox", measure) for measure in (outbox.at_rest, outbox.steady, outbox.burst)]
+    for part, measure in alone:
         if part in round.parts:
             round.step(server.name, part, lambda: measure(round, server))
 

@@ -60,6 +60,15 @@ def pinned(core, *command):
     return ["taskset", "-c", core, *map(str, command)] if os.cpu_count() > 1 else [str(word) for word in command]
 
 
+def idle(*command):
+    """On the core of the load, as long as the load leaves time: as if it were on another machine."""
+    return ["chrt", "--idle", "0", *pinned(LOAD_CORE, *command)]
+
+
+def loading(*command):
+    return pinned(LOAD_CORE, *command)
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -86,8 +95,9 @@ def accepts(port):
 @contextlib.contextmanager
 def running(command, log, **options):
     """A program in a group of its own, ended when the block is left."""
+    options = {"stdin": subprocess.DEVNULL, **options}
     with open(log, "wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **options)
     try:
         yield process
     finally:
@@ -102,10 +112,10 @@ def running(command, log, **options):
 
 
 @contextlib.contextmanager
-def receiver(folder, delay_ms=0):
+def receiver(folder, delay_ms=0, run=loading):
     """A receiver of webhooks that allows everything; its address."""
     port = free_port()
-    command = pinned(LOAD_CORE, TOOL, "hook", "--listen", f"127.0.0.1:{port}", "--delay-ms", delay_ms, "--body", '{"decision":"allow"}')
+    command = run(TOOL, "hook", "--listen", f"127.0.0.1:{port}", "--delay-ms", delay_ms, "--body", '{"decision":"allow"}')
     with running(command, folder / f"hook-{port}.log"):
         wait_for("hook receiver", 10, lambda: accepts(port))
         yield f"127.0.0.1:{port}"

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import subprocess
 
-from .processes import CLIP, ROOT, SERVER_CORE, TOOL, Failed, accepts, free_port, pinned, running, wait_for
+from .processes import CLIP, HOT_PATHS, ROOT, SERVER_CORE, TOOL, Failed, accepts, free_port, pinned, running, wait_for
 from .programs import TIMED, SLOW, ballast, hook_programs, worker
 
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
@@ -102,33 +102,57 @@ class Jackfield:
 
     @contextlib.contextmanager
     def start(self, folder, config="", ballast_bytes=0):
-        (folder / "jackfield.toml").write_text(config)
-        command = pinned(
-            SERVER_CORE, self.binary, "--config", folder / "jackfield.toml", "--listen", "127.0.0.1:0",
-            "--http-listen", "off", "--data-dir", folder / "data", "--log-format", "json", "--log-level", "info",
-        )
         environment = {**os.environ, **ballast(folder, ballast_bytes)}
-        log = folder / "jackfield.log"
-        with running(command, log, cwd=folder, env=environment) as process:
-            try:
-                port = wait_for("line `Listening` in the log", 10, lambda: self.port(log, process))
-            except Failed as error:
-                raise Failed(f"{error}: {log.read_text()[-500:]}") from None
+        with self.running(folder, config, [self.binary], "info", env=environment) as (addr, process, _log):
             if ballast_bytes:
                 wait_for("ballast", 30, lambda: resident_bytes(process.pid) > ballast_bytes)
-            yield f"rtmp://127.0.0.1:{port}", process.pid
+            yield f"rtmp://{addr}", process.pid
+
+    @contextlib.contextmanager
+    def start_telling(self, folder, config):
+        """The same server within a program that tells notices on demand: its URL and process, and a function that takes an order and returns another
+        one for its figures. Without its log, where each notice would be a line."""
+        with self.running(folder, config, [HOT_PATHS, "serve"], "warn", stdin=subprocess.PIPE, text=True) as (addr, process, log):
+            def tell(order):
+                process.stdin.write(f"{order}\n")
+                process.stdin.flush()
+                return lambda: next((entry for entry in entries(log) if "told" in entry), None)
+
+            yield f"rtmp://{addr}", process.pid, tell
+
+    @contextlib.contextmanager
+    def running(self, folder, config, command, log_level, **options):
+        (folder / "jackfield.toml").write_text(config)
+        command = pinned(
+            SERVER_CORE, *command, "--config", folder / "jackfield.toml", "--listen", "127.0.0.1:0",
+            "--http-listen", "off", "--data-dir", folder / "data", "--log-format", "json", "--log-level", log_level,
+        )
+        log = folder / "jackfield.log"
+        with running(command, log, cwd=folder, **options) as process:
+            try:
+                addr = wait_for("word of where the server listens", 10, lambda: self.listens(log, process))
+            except Failed as error:
+                raise Failed(f"{error}: {log.read_text()[-500:]}") from None
+            yield addr, process, log
 
     @staticmethod
-    def port(log, process):
-        for line in log.read_text().splitlines():
-            with contextlib.suppress(ValueError):
-                entry = json.loads(line)
-                fields = {**entry, **entry.get("fields", {})}
-                if fields.get("message") == "Listening" and fields.get("proto") == "rtmp":
-                    return int(fields["addr"].rpartition(":")[2])
+    def listens(log, process):
+        for entry in entries(log):
+            if entry.get("message") == "Listening" and entry.get("proto") == "rtmp":
+                return entry["addr"]
+            if "listen" in entry:
+                return entry["listen"]
         if process.poll() is not None:
             raise Failed(f"the server ended with {process.returncode}")
         return None
+
+
+def entries(log):
+    """The whole lines of a log that are JSON objects, the fields of the log's own ones beside their heads."""
+    for line in log.read_text().split("\n")[:-1]:
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            yield {**entry, **entry.get("fields", {})}
 
 
 def questions(folder, hook, slow_hook):

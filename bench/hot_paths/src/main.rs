@@ -1,15 +1,17 @@
 //! Runs one hot path of the server so and so often, for its instructions to be counted: `cargo xtask perf-check`.
 //!
 //! The count of one turn is the difference between two runs, so what a run does before and after its turns falls out.
-//! Everything runs in one thread, and nothing waits for a clock, so that two runs do the same. (`notices` and `outbox` are no such
-//! paths: their time is taken.)
+//! Everything runs in one thread, and nothing waits for a clock, so that two runs do the same. (`notices`, `outbox` and
+//! `serve` are no such paths: their time is taken.)
 
 mod client;
 mod event;
+mod facts;
 mod fan_out;
 mod message;
 mod notices;
 mod outbox;
+mod serve;
 mod under_valgrind;
 mod worker;
 
@@ -34,9 +36,10 @@ fn main() -> Result<()> {
             let run = outbox::run(rate, seconds, folder.as_ref(), words.get(4..).unwrap_or_default());
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run)
         }
+        Some("serve") => serve::run(words.get(1..).unwrap_or_default()),
         _ => bail!(
             "usage: hot_paths message-in TURNS | fan-out VIEWERS TURNS | event-without-hook TURNS | event-with-outbox TURNS | worker-round-trip TURNS
-                | notices COUNT COMMAND… | outbox RATE SECONDS FOLDER COMMAND…"
+                | notices COUNT COMMAND… | outbox RATE SECONDS FOLDER COMMAND… | serve FLAGS OF JACKFIELD"
         ),
     }
 }

@@ -3,14 +3,13 @@
 //!
 //! This one tells times, not instructions: `bench/outbox` starts it.
 
+use crate::facts::Facts;
 use anyhow::{Context, Result, ensure};
 use jackfield_bus::{Bus, Fsync, Outbox, OutboxConfig, OutboxState};
 use jackfield_dispatch::{Dispatch, DispatchConfig, KeepConfig};
-use jackfield_events::notices::PublishStart;
-use jackfield_events::{EventSet, EventType, Fact, Masker, Protocol, PublishType, Scope};
+use jackfield_events::{EventSet, Masker};
 use jackfield_hook_transports::{Host, ProgramConfig, UrlConfig, WorkerConfig, url, worker};
 use jackfield_hooks::{HookSpec, Mode, NoticeShare, Outcome};
-use jackfield_media::{ConnId, SessionId, StreamKey};
 use jackfield_net::outbound::Outbound;
 use jackfield_process::{Launcher, LauncherConfig};
 use jackfield_runtime::{Tasks, clock};
@@ -21,10 +20,6 @@ use std::time::{Duration, Instant};
 
 /// Notices of each hook under way at once: what the worker's hello must say.
 const AT_ONCE: usize = 256;
-/// Streams that the notices are about.
-const STREAMS: usize = 2048;
-/// Bytes of one notice as it is stored.
-const LINE: usize = 600;
 
 /// Tells so many a second for so many seconds, delivers them to this worker and a webhook, and prints figures.
 pub async fn run(rate: u32, seconds: u64, folder: &Path, command: &[String]) -> Result<()> {
@@ -66,8 +61,8 @@ pub async fn run(rate: u32, seconds: u64, folder: &Path, command: &[String]) -> 
     dispatch.idle().await;
     let before = outbox.counters().written;
     let telling = {
-        let (bus, outbox) = (bus.clone(), outbox.clone());
-        tasks.thread("teller", move || tell(&bus, &outbox, &facts, rate, Duration::from_secs(seconds)))?
+        let bus = bus.clone();
+        tasks.thread("teller", move || facts.tell_for(&bus, rate, Duration::from_secs(seconds)))?
     };
     let start = Instant::now();
     let told = telling.join().await.context("the teller panicked")?;
@@ -106,87 +101,6 @@ pub async fn run(rate: u32, seconds: u64, folder: &Path, command: &[String]) -> 
     dispatch.drain(clock::now().after(Duration::from_secs(10))).await;
     bus.close().await;
     Ok(())
-}
-
-/// What telling was like.
-struct Told {
-    count: u64,
-    line_bytes: usize,
-    elapsed: Duration,
-    p99: Duration,
-    max: Duration,
-    /// The most that was told and not written.
-    most_behind: u64,
-}
-
-/// Tells so many a second, each thousandth of them at its time; the last ones are waited for until they are written.
-fn tell(bus: &Bus, outbox: &Outbox, facts: &Facts, rate: u32, during: Duration) -> Told {
-    let start = Instant::now();
-    let (mut times, mut count, mut most_behind) = (Vec::new(), 0, 0);
-    while start.elapsed() < during {
-        let due = (start.elapsed().as_secs_f64() * f64::from(rate)) as u64;
-        while count < due {
-            let before = Instant::now();
-            facts.tell(bus, usize::try_from(count).unwrap_or_default());
-            times.push(before.elapsed());
-            count += 1;
-        }
-        most_behind = outbox.counters().behind.max(most_behind);
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    while outbox.counters().behind > 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let elapsed = start.elapsed();
-    times.sort_unstable();
-    let p99 = times.get(times.len() / 100 * 99).copied().unwrap_or_default();
-    let max = times.last().copied().unwrap_or_default();
-    Told { count, line_bytes: facts.line_bytes, elapsed, p99, max, most_behind }
-}
-
-/// The same fact of many streams.
-struct Facts {
-    scopes: Vec<Scope>,
-    fact: PublishStart,
-    line_bytes: usize,
-}
-
-impl Facts {
-    fn new(bus: &Bus) -> Result<Self> {
-        let scope = |number: usize| -> Result<Scope> {
-            Ok(Scope {
-                conn_id: Some(ConnId(1)),
-                session_id: Some(SessionId(2)),
-                stream_key: Some(StreamKey::parse(&format!("live/show{number:04}"))?),
-                ..Scope::default()
-            })
-        };
-        let fact = |query: &str| PublishStart {
-            app: "live".into(),
-            stream_name: "show".into(),
-            publish_type: PublishType::Live,
-            client_ip: std::net::Ipv4Addr::LOCALHOST.into(),
-            client_port: 51234,
-            protocol: Protocol::Rtmp,
-            tc_url: "rtmp://media.example/live".into(),
-            query: query.into(),
-            failopen: Vec::new(),
-        };
-        let scopes: Vec<Scope> = (0..STREAMS).map(scope).collect::<Result<_>>()?;
-        let one = scopes.first().context("no scope")?;
-        let length = |query: &str| bus.question(one, &fact(query)).json().len();
-        let padding = LINE.saturating_sub(length("camera=2"));
-        let query = format!("camera=2{}", "x".repeat(padding));
-        let line_bytes = length(&query);
-        ensure!(PublishStart::TYPE == EventType::PublishStart, "another fact");
-        Ok(Self { scopes, fact: fact(&query), line_bytes })
-    }
-
-    fn tell(&self, bus: &Bus, number: usize) {
-        if let Some(scope) = self.scopes.get(number % self.scopes.len()) {
-            bus.emit(scope, &self.fact);
-        }
-    }
 }
 
 /// A webhook that takes everything; its URL.
