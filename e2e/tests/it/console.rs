@@ -92,6 +92,21 @@ fn guarded() -> Result<(Receiver, ServerBuilder)> {
     Ok((door, Server::builder().config(config)))
 }
 
+/// Such a server that has turned somebody away.
+fn after_a_refusal() -> Result<(Receiver, Server)> {
+    let (door, server) = guarded()?;
+    let server = server.start()?;
+    let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
+    ensure!(client.publish("intruder").is_err(), "it was let in");
+    Ok((door, server))
+}
+
+/// Goes to a view and waits until it shows what it has.
+fn go_and_wait(browser: &Browser, view: &str) -> Result<()> {
+    browser.go(&format!("#/{view}"))?;
+    browser.until("!document.querySelector('main .waiting') && document.querySelector('main h1') !== null")
+}
+
 #[test]
 fn a_denied_publish_is_explained() -> Result<()> {
     if !wanted()? {

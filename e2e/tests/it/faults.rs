@@ -16,6 +16,31 @@ use jackfield_e2e::{LogLine, Processes, SOON, Server, eventually};
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 
+/// A hook of each kind, asked about the streams whose names begin with its own.
+fn one_of_each(script: &str, worker: &str, url: &str) -> String {
+    format!(
+        r#"
+[[hook]]
+name = "script"
+on = ["authorize_publish"]
+streams = ["live/script-*"]
+run = ["{script}"]
+[[hook]]
+name = "worker"
+on = ["authorize_publish"]
+streams = ["live/worker-*"]
+worker = ["{worker}"]
+min = 1
+max = 1
+[[hook]]
+name = "webhook"
+on = ["authorize_publish"]
+streams = ["live/webhook-*"]
+url = "{url}"
+"#
+    )
+}
+
 /// Publishes and leaves again; the description of the refusal, if there is one.
 fn ask(server: &Server, name: &str) -> Result<Option<String>> {
     answer(Client::connect(server.rtmp(), "live")?.publish(name))

@@ -95,6 +95,11 @@ fn what_clients_and_hooks_do_is_counted_as_prometheus_reads_it() -> Result<()> {
         Ok(counted.then_some(()))
     })
     .with_context(|| format!("{:#}", scrape(metrics).unwrap_or_default()))?;
+    // Nothing else is there, with a token neither.
+    let elsewhere = Api::new(metrics, Api::admin(&server)?.token());
+    for path in ["health", "streams", "session"] {
+        ensure!(elsewhere.get(path)?.status == 404, "the listener of metrics serves {path}");
+    }
     server.stop()?;
     Ok(())
 }

@@ -31,6 +31,20 @@ fn small(folder: &Scratch, option: &str) -> Result<PathBuf> {
     folder.script("jackfield", &SMALL.replace("OPTION", option).replace("SERVER", &server))
 }
 
+/// A server on a small disk, whose hook was told of a start; none where that cannot be made.
+fn on_a_small_disk() -> Result<Option<(Scratch, Receiver, Server)>> {
+    if !may_mount()? {
+        return Ok(None);
+    }
+    let folder = Scratch::new()?;
+    let receiver = Receiver::start(|_| Reply::status(204))?;
+    let server =
+        Server::builder().binary(small(&folder, "")?).config(told_of_starts(&receiver, "")).start()?;
+    publish(&server, "before")?;
+    starts(&receiver, "before")?;
+    Ok(Some((folder, receiver, server)))
+}
+
 /// Runs a line of shell among the mounts of the server.
 fn among(server: &Server, line: &str) -> Result<()> {
     let target = format!("--target={}", server.pid());
@@ -61,15 +75,7 @@ fn stored(server: &Server) -> Result<Vec<String>> {
 
 #[test]
 fn a_disk_that_fills_up_delays_no_event_and_what_memory_held_is_stored_when_there_is_room() -> Result<()> {
-    if !may_mount()? {
-        return Ok(());
-    }
-    let folder = Scratch::new()?;
-    let receiver = Receiver::start(|_| Reply::status(204))?;
-    let server =
-        Server::builder().binary(small(&folder, "")?).config(told_of_starts(&receiver, "")).start()?;
-    publish(&server, "before")?;
-    starts(&receiver, "before")?;
+    let Some((_folder, receiver, server)) = on_a_small_disk()? else { return Ok(()) };
     among(
         &server,
         "dd if=/dev/zero of=data/filled bs=1k 2>/dev/null; ! echo more >> data/filled 2>/dev/null",
@@ -114,15 +120,7 @@ fn a_read_only_data_folder_keeps_the_server_from_starting() -> Result<()> {
 
 #[test]
 fn a_disk_that_becomes_read_only_delays_no_event() -> Result<()> {
-    if !may_mount()? {
-        return Ok(());
-    }
-    let folder = Scratch::new()?;
-    let receiver = Receiver::start(|_| Reply::status(204))?;
-    let server =
-        Server::builder().binary(small(&folder, "")?).config(told_of_starts(&receiver, "")).start()?;
-    publish(&server, "before")?;
-    starts(&receiver, "before")?;
+    let Some((_folder, receiver, server)) = on_a_small_disk()? else { return Ok(()) };
     // A file that is open for writing keeps a file system from becoming read-only: it is one of others that covers it.
     among(
         &server,

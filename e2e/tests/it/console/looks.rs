@@ -1,6 +1,6 @@
 //! What everybody must be able to use: by keyboard, with a screen reader, in the dark, on a small screen.
 
-use super::{guarded, signed_in, wanted};
+use super::{after_a_refusal, go_and_wait, signed_in, wanted};
 use anyhow::{Result, ensure};
 use jackfield_e2e::{PublisherKind, SOON, Server, all_cases, clip};
 use serde_json::json;
@@ -25,10 +25,7 @@ fn every_view_is_usable_in_light_and_dark_and_at_360_pixels() -> Result<()> {
     if !wanted()? {
         return Ok(());
     }
-    let (_door, server) = guarded()?;
-    let server = server.start()?;
-    let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
-    ensure!(client.publish("intruder").is_err(), "it was let in");
+    let (_door, server) = after_a_refusal()?;
     // The long form looks at it for longer than the usual clip lasts.
     let clip = if all_cases() { clip::lasting(90)? } else { clip::standard()? };
     let _publisher = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/a"))?;
@@ -41,10 +38,7 @@ fn every_view_is_usable_in_light_and_dark_and_at_360_pixels() -> Result<()> {
         browser.tell(&json!({"do": "theme", "theme": theme}))?;
         browser.tell(&json!({"do": "resize", "width": width, "height": height}))?;
         for view in VIEWS.iter().step_by(step) {
-            browser.go(&format!("#/{view}"))?;
-            browser.until(
-                "!document.querySelector('main .waiting') && document.querySelector('main h1') !== null",
-            )?;
+            go_and_wait(&browser, view)?;
             let found = browser.tell(&json!({"do": "axe"}))?;
             ensure!(
                 found.as_array().is_some_and(Vec::is_empty),

@@ -1,6 +1,6 @@
 //! Who gets in, and what strangers can do by what they write.
 
-use super::{guarded, sign_in, signed_in, token, wanted};
+use super::{after_a_refusal, go_and_wait, sign_in, signed_in, token, wanted};
 use anyhow::{Result, ensure};
 use jackfield_e2e::tls::Authority;
 use jackfield_e2e::{Browser, Program, SOON, Scratch, Server};
@@ -115,10 +115,7 @@ fn what_strangers_write_is_text_in_every_view() -> Result<()> {
     if !wanted()? {
         return Ok(());
     }
-    let (_door, server) = guarded()?;
-    let server = server.start()?;
-    let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
-    ensure!(client.publish("intruder").is_err(), "it was let in");
+    let (_door, server) = after_a_refusal()?;
     let mut client = jackfield_e2e::rtmp::Client::connect(server.rtmp(), "live")?;
     client.publish("a")?;
     server.events().wait_for("publish_start", SOON, |_| true)?;
@@ -139,10 +136,7 @@ fn what_strangers_write_is_text_in_every_view() -> Result<()> {
         "nowhere",
     ];
     for view in views {
-        browser.go(&format!("#/{view}"))?;
-        browser.until(
-            "!document.querySelector('main .waiting') && document.querySelector('main h1') !== null",
-        )?;
+        go_and_wait(&browser, view)?;
         let seen = browser.text()?;
         ensure!(
             seen.contains("<img src=x") || ["events", "explain", "dead-letters", "nowhere"].contains(&view),

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "how long it took is what is asked here, within wide limits")]
 
-use super::{allowed, answer, calls_of, told};
+use super::{allowed, answer, calls_of, one_of_each, told};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
 use jackfield_e2e::{
@@ -17,26 +17,6 @@ use std::time::Instant;
 const CLIENTS: usize = 64;
 /// So many descriptors are left when they come.
 const LEFT: u64 = 6;
-
-const CONFIG: &str = r#"
-[[hook]]
-name = "script"
-on = ["authorize_publish"]
-streams = ["live/script-*"]
-run = ["true"]
-[[hook]]
-name = "worker"
-on = ["authorize_publish"]
-streams = ["live/worker-*"]
-worker = ["WORKER"]
-min = 1
-max = 1
-[[hook]]
-name = "webhook"
-on = ["authorize_publish"]
-streams = ["live/webhook-*"]
-url = "URL"
-"#;
 
 const WORKER: &str = "#!/bin/sh\nwhile read -r line; do echo '{\"decision\":\"allow\"}'; done\n";
 
@@ -70,8 +50,7 @@ fn without_descriptors_the_server_rests_serves_on_and_accepts_when_there_are_som
     let folder = Scratch::new()?;
     let worker = folder.script("worker.sh", WORKER)?;
     let receiver = Receiver::start(|_| Reply::json(200, &json!({ "decision": "allow" })))?;
-    let config =
-        CONFIG.replace("WORKER", &worker.display().to_string()).replace("URL", &receiver.url("/hook"));
+    let config = one_of_each("true", &worker.display().to_string(), &receiver.url("/hook"));
     let server = Server::builder().config(config).start()?;
     let broadcast = Broadcast::start(server.rtmp(), "show")?;
     allowed(&server, "worker-before")?;

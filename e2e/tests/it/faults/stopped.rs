@@ -1,6 +1,6 @@
 //! The server, its helper or a worker stands still for a while and goes on (SIGSTOP, SIGCONT).
 
-use super::{allowed, answer, ask, calls_of, helper};
+use super::{allowed, answer, ask, calls_of, helper, one_of_each};
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
 use jackfield_e2e::{
@@ -16,29 +16,12 @@ fn standstill() -> Duration {
     Duration::from_secs(if all_cases() { 10 } else { 2 })
 }
 
-const CONFIG: &str = r#"
+const DEADLINES: &str = r#"
 [rtmp]
 handshake_timeout = "1s"
 publish_timeout = "1s"
 [hooks]
 question_timeout = "1s"
-[[hook]]
-name = "script"
-on = ["authorize_publish"]
-streams = ["live/script-*"]
-run = ["FOLDER/script.sh"]
-[[hook]]
-name = "worker"
-on = ["authorize_publish"]
-streams = ["live/worker-*"]
-worker = ["FOLDER/worker.sh"]
-min = 1
-max = 1
-[[hook]]
-name = "webhook"
-on = ["authorize_publish"]
-streams = ["live/webhook-*"]
-url = "URL"
 "#;
 
 /// Asked about streams that are held, both answer only when the file `go` is there.
@@ -57,8 +40,9 @@ fn start(folder: &Scratch, receiver: &Receiver) -> Result<Server> {
     let path = folder.path().display().to_string();
     folder.script("script.sh", &SCRIPT.replace("FOLDER", &path))?;
     folder.script("worker.sh", &WORKER.replace("FOLDER", &path))?;
-    let config = CONFIG.replace("FOLDER", &path).replace("URL", &receiver.url("/hook"));
-    Server::builder().config(config).start()
+    let (script, worker) = (format!("{path}/script.sh"), format!("{path}/worker.sh"));
+    let hooks = one_of_each(&script, &worker, &receiver.url("/hook"));
+    Server::builder().config(format!("{DEADLINES}{hooks}")).start()
 }
 
 const KINDS: [&str; 3] = ["script", "worker", "webhook"];
