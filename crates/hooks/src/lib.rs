@@ -74,6 +74,7 @@
 //! | calls of notices over all hooks | [`CoreConfig::notice_concurrency`], up to half of it kept for hooks that use none | they wait, hooks take turns |
 //! | calls a second, per hook | [`HookSpec::rate`] | they wait, questions first |
 //! | a lane behind a notice that was refused | 30 s from its first failure | it is tried again beside the lane |
+//! | a receiver that is away while notices wait for it | 30 s without a call that found it away, or its `Retry-After` | one of them is tried outside of its schedule |
 //! | a receiver that times out, or asks for fewer calls | half as many calls at once, one more after each success | notices wait |
 //! | a hook that fails | half of at least 20 calls in 10 s | its breaker opens, 5 s doubling to 60 s |
 //! | an answer | 64 KiB, 16 levels | `protocol_error` |

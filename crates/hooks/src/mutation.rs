@@ -118,6 +118,8 @@ mutations! {
         AwayFreesLane = "away-frees-lane",
         /// A success does not bring forward what waits for the receiver.
         AwayNotBroughtForward = "away-not-brought-forward",
+        /// A receiver that is away is only tried when the schedule of a notice says so.
+        NeverProbed = "never-probed",
         /// The hook that comes first takes every place that becomes free.
         TurnsUnfair = "turns-unfair",
         /// A slow hook takes the places that are kept for others.

@@ -21,6 +21,8 @@ pub(crate) struct Limits {
     window: Option<usize>,
     /// The receiver asked for a rest.
     pub(super) rests_until: Mono,
+    /// When its receiver, which is away, is looked for.
+    pub(super) probe: Option<Mono>,
     /// Notices that are in memory only and wait for anything.
     pub(super) queued: usize,
     /// Notices of the log that wait for anything, those included that were not taken from it yet.
@@ -49,6 +51,7 @@ impl Limits {
             questions_running: 0,
             window: None,
             rests_until: Mono::ZERO,
+            probe: None,
             queued: 0,
             logged: 0,
             beside: 0,
@@ -65,6 +68,11 @@ impl Limits {
         }
         self.disabled &= self.spec == *spec;
         self.spec = Rc::clone(spec);
+    }
+
+    /// Whether one that waits for the receiver may be tried to see whether that is back.
+    pub(super) fn looks_out(&self, now: Mono) -> bool {
+        self.probe.is_some_and(|probe| probe <= now)
     }
 
     fn credit(&self, now: Mono) -> Duration {

@@ -13,6 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const HOLD: Duration = Duration::from_secs(30);
+/// A receiver that is away is looked for when no call has found it away for so long.
+const PROBE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -29,6 +31,10 @@ pub(crate) struct Told {
     pauses: u32,
     /// It pauses because the receiver was not there: a success brings it forward.
     away: bool,
+    /// The same, but a success brought it forward before: another does after the receiver was looked for.
+    missed: bool,
+    /// Its present try looks for the receiver; when its schedule has the next.
+    planned: Option<Mono>,
     /// Its present try was brought forward.
     forward: bool,
     /// It was brought forward, and that try has not begun.
@@ -121,6 +127,8 @@ impl Checker {
             attempt: 0,
             pauses: 0,
             away: false,
+            missed: false,
+            planned: None,
             forward: false,
             pulled: false,
             carries: 0,
@@ -172,6 +180,9 @@ impl Checker {
         let (hid, spec) = (configured.hid, configured.spec);
         let id = (hid, request.event.stamp().seq);
         let first = self.is_its_turn(id);
+        if let Some(Stage::Pausing(at)) = self.told.get(&id).map(|told| told.stage) {
+            self.tried_again(id, at)?;
+        }
         let Some(told) = self.told.get_mut(&id) else {
             let text = "which is not to be told it, or not yet";
             return Err(format!("law 2 or policies: event {} to {}, {text}", id.1, request.hook));
@@ -182,12 +193,7 @@ impl Checker {
             Stage::Running(_) => {
                 return Err(format!("law 6: event {} to {} twice at once", id.1, request.hook));
             }
-            Stage::Pausing(at) => {
-                rule!(self.now >= at, "law 6: {} is tried again too early", request.hook);
-                self.pausing.remove(&(at, id.0, id.1));
-                told.forward = std::mem::take(&mut told.pulled);
-                told.away = false;
-            }
+            Stage::Pausing(_) => {}
             Stage::Waiting => {
                 rule!(
                     first && lane.started == 0,
@@ -250,6 +256,25 @@ impl Checker {
         Ok((hid, shared))
     }
 
+    /// A notice that pauses until then is called: then, or before to see whether its receiver is back.
+    fn tried_again(&mut self, id: (Hid, u64), at: Mono) -> Checked {
+        self.pausing.remove(&(at, id.0, id.1));
+        let told = self.told.get_mut(&id).ok_or("a notice that is not told")?;
+        let waits = std::mem::take(&mut told.away) | std::mem::take(&mut told.missed);
+        told.forward = std::mem::take(&mut told.pulled);
+        told.planned = (self.now < at).then_some(at);
+        if told.planned.is_some() {
+            let limits = self.hooks.get_mut(&id.0).ok_or("a notice to an unknown hook")?;
+            let name = &limits.spec.name;
+            rule!(waits && limits.looks_out(self.now), "law 6: {name} is tried again too early");
+            limits.probe = None;
+            for (_, told) in self.told.range_mut((id.0, 0)..=(id.0, u64::MAX)) {
+                told.away |= std::mem::take(&mut told.missed);
+            }
+        }
+        Ok(())
+    }
+
     /// Up to half of the places are kept for hooks that have none of them.
     fn has_shared_room(&self, hid: Hid) -> bool {
         let none = |hid: &Hid| self.hooks.get(hid).is_some_and(|limits| limits.shared_running == 0);
@@ -308,15 +333,21 @@ impl Checker {
         };
         rule!(end.outcome == outcome, "law 5: {:?} ends as {} instead of {outcome}", end.call, end.outcome);
         let told = self.told.get(&id).ok_or("a notice that is not told")?;
-        let expect = failure.as_ref().map_or(After::Over, |failure| after(&spec, told, outcome, failure));
+        let expect =
+            failure.as_ref().map_or(After::Over, |failure| after(&spec, told, outcome, failure, self.now));
         let disables = failure.as_ref().is_some_and(|failure| failure.retry == Retry::Disable);
         if disables && !limits.disabled {
             self.disabling = Some(open.hid);
         }
+        let asked = failure.as_ref().map(|failure| failure.retry);
         let receiver = failure.map_or(Receiver::Here, |failure| failure.receiver);
         self.followed_by(id, end, expect, receiver)?;
         let limits = self.hooks.get_mut(&open.hid).ok_or("a notice to an unknown hook")?;
         limits.learn(self.now, outcome, receiver, end.next);
+        if receiver != Receiver::Here && matches!(end.next, Next::Again(_)) {
+            let least = if let Some(Retry::After(wish)) = asked { PROBE.max(wish) } else { PROBE };
+            limits.probe = Some(self.now.after(least));
+        }
         if outcome == Outcome::Answered {
             self.bring_forward(open.hid);
         }
@@ -359,8 +390,10 @@ impl Checker {
                 );
                 let Some(told) = self.told.get_mut(&id) else { return Ok(()) };
                 told.stage = Stage::Pausing(at);
-                told.pauses += u32::from(!(told.forward && told.pauses > 0));
+                let planned = told.planned.take().is_some_and(|planned| planned > self.now);
+                told.pauses += u32::from(!(planned || told.forward && told.pauses > 0));
                 told.away = receiver != Receiver::Here && !told.forward;
+                told.missed = receiver != Receiver::Here && told.forward;
                 self.pausing.insert((at, id.0, id.1));
                 let first = *told.first_failed.get_or_insert(self.now);
                 let is_there = receiver == Receiver::Here;
@@ -462,6 +495,12 @@ impl Checker {
         }
         let due = self.pausing.iter().take_while(|(at, ..)| *at <= self.now);
         could.extend(due.map(|(_, hid, _)| *hid));
+        let looks_out = |hid: &Hid| self.hooks.get(hid).is_some_and(|limits| limits.looks_out(self.now));
+        let sought = self.pausing.iter().filter(|(_, hid, seq)| {
+            let told = self.told.get(&(*hid, *seq));
+            told.is_some_and(|told| told.away || told.missed) && looks_out(hid)
+        });
+        could.extend(sought.map(|(_, hid, _)| *hid));
         let crowded: Vec<Hid> = could.iter().copied().filter(|hid| !self.has_shared_room(*hid)).collect();
         // What does not fit is still in the log, for all that are fed together.
         let over = self.hooks.values().filter(|limits| {
@@ -516,7 +555,7 @@ enum After {
     Again { least: Duration, most: Duration },
 }
 
-fn after(spec: &HookSpec, told: &Told, outcome: Outcome, failure: &Failure) -> After {
+fn after(spec: &HookSpec, told: &Told, outcome: Outcome, failure: &Failure, now: Mono) -> After {
     let wanted = match (failure.retry, spec.retries.after) {
         (Retry::Disable, _) => false,
         (Retry::Scheduled | Retry::After(_), _) | (Retry::No, RetryAfter::Any) => true,
@@ -525,6 +564,9 @@ fn after(spec: &HookSpec, told: &Told, outcome: Outcome, failure: &Failure) -> A
     };
     if told.logged && failure.retry == Retry::Disable {
         return After::Kept;
+    }
+    if let Some(planned) = told.planned.filter(|planned| wanted && *planned > now) {
+        return After::Again { least: planned - now, most: planned - now };
     }
     let once_more = told.forward && told.pauses > 0;
     if !wanted || (told.pauses >= spec.retries.limit && !once_more) {

@@ -31,6 +31,8 @@ pub(super) struct Notice {
     pauses: u32,
     /// A success of the hook brought its present try forward: that one takes none of the schedule.
     brought_forward: bool,
+    /// Its present try is to see whether the receiver is back, and this is when it is tried by the schedule.
+    planned: Option<Mono>,
     /// What this delivery tells of lost ones, once it was sent.
     num_dropped: Option<u64>,
     first_failed: Option<Mono>,
@@ -182,6 +184,7 @@ impl<H: Clone> Core<H> {
             attempt: 0,
             pauses: 0,
             brought_forward: false,
+            planned: None,
             num_dropped: None,
             first_failed: None,
             queued: self.now,
@@ -213,7 +216,7 @@ impl<H: Clone> Core<H> {
         let keeps = notice.origin.is_kept() && cause != DropCause::QueueFull;
         if let Some(slot) = self.slots.get_mut(&notice.hook) {
             slot.leave_queue(delivery);
-            slot.away.remove(&delivery);
+            slot.forget_away(delivery);
             if notice.stage == Stage::Ready
                 && let Some(at) = slot.ready.iter().position(|ready| *ready == delivery)
             {
@@ -272,8 +275,11 @@ impl<H: Clone> Core<H> {
         self.stir_lane(&notice.lane);
     }
 
-    /// Starts the hook's first ready notice; there is room for it.
+    /// Starts the hook's first ready notice, or one that looks for its receiver; there is room for it.
     pub(super) fn start_notice(&mut self, hook: HookId) {
+        if self.slots.get(&hook).is_some_and(|slot| slot.ready.is_empty()) {
+            self.probe(hook);
+        }
         let call = CallId(self.fresh_id());
         let twice = self.is(Mutation::DropsToldTwice);
         let Some(slot) = self.slots.get_mut(&hook) else { return };
@@ -353,7 +359,10 @@ impl<H: Clone> Core<H> {
         self.close(call, Ending { next, ..Ending::failed(&failed) });
         self.slow_down(hook, &failed, next);
         match next {
-            Next::Again(at) => self.pause_until(delivery, at, failed.receiver),
+            Next::Again(at) => {
+                self.plan_probe(hook, &failed);
+                self.pause_until(delivery, at, failed.receiver);
+            }
             next => self.over(delivery, next),
         }
         if disable {

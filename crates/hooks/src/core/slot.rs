@@ -62,6 +62,12 @@ pub(super) struct Slot<H> {
     pub(super) aside: BTreeSet<DeliveryId>,
     /// Notices that pause because the receiver was not there, and that its next success brings forward.
     pub(super) away: BTreeSet<DeliveryId>,
+    /// Those that a success brought forward in vain: no other one does, until the receiver has been left alone.
+    pub(super) missed: BTreeSet<DeliveryId>,
+    /// When one of `away` and `missed` is tried to see whether the receiver is back, if nothing else is.
+    pub(super) probe: Option<Mono>,
+    /// The one that was tried so last: the next time it is another's turn.
+    pub(super) probed: DeliveryId,
     /// Those that wait and could start now, in the order in which they came to.
     pub(super) ready: VecDeque<DeliveryId>,
     pub(super) notices_out: usize,
@@ -95,6 +101,9 @@ impl<H> Slot<H> {
             passing: BTreeSet::new(),
             aside: BTreeSet::new(),
             away: BTreeSet::new(),
+            missed: BTreeSet::new(),
+            probe: None,
+            probed: DeliveryId(0),
             ready: VecDeque::new(),
             notices_out: 0,
             shared_out: 0,
@@ -136,6 +145,17 @@ impl<H> Slot<H> {
         if !self.passing.is_empty() {
             self.passing.remove(&delivery);
         }
+    }
+
+    /// When the receiver is looked for, if it is away.
+    pub(super) fn next_probe(&self) -> Option<Mono> {
+        self.probe.filter(|_| !self.away.is_empty() || !self.missed.is_empty())
+    }
+
+    /// A notice waits for the receiver to be there no more.
+    pub(super) fn forget_away(&mut self, delivery: DeliveryId) {
+        self.away.remove(&delivery);
+        self.missed.remove(&delivery);
     }
 
     /// Whether a call of a notice may start by then.

@@ -56,7 +56,12 @@ impl<H: Clone> Core<H> {
         let slot = self.slots.get(&hook).ok_or(Idle::Own)?;
         let full = slot.notices_out >= slot.notices_at_once() && !ignored(Mutation::ConcurrencyIgnored);
         let dead = slot.disabled.is_some() && !ignored(Mutation::DisabledCalled);
-        if slot.ready.is_empty() || full || dead {
+        let probe = slot.next_probe().filter(|_| !ignored(Mutation::NeverProbed));
+        if full || dead || (slot.ready.is_empty() && probe.is_none()) {
+            return Err(Idle::Own);
+        }
+        if let Some(at) = probe.filter(|at| slot.ready.is_empty() && *at > self.now) {
+            self.wake_at(hook, at);
             return Err(Idle::Own);
         }
         if let Some(rested) = slot.rests_until.filter(|rested| *rested > self.now) {

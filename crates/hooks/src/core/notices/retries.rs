@@ -5,10 +5,14 @@ use super::super::slot::{Due, HookId};
 use super::{Core, Place, Stage};
 use crate::{DeliveryId, Failure, Mutation, Next, Outcome, Receiver, Retry, RetryAfter, SCHEDULE};
 use jackfield_media::Mono;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 /// How long after its first failure a notice may hold its lane between its tries.
 const HOLD: Duration = Duration::from_secs(30);
+/// A receiver that is away is tried after so long without a call, whatever the schedules of its notices say: it is
+/// back long before the next of theirs, and everybody waits for it.
+const PROBE: Duration = Duration::from_secs(30);
 /// How long a receiver that asks for fewer calls is left alone at most.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
@@ -28,10 +32,17 @@ impl<H: Clone> Core<H> {
                 RetryAfter::Failure => failed.retry != Retry::No || by_us,
                 RetryAfter::Asked => failed.retry != Retry::No || self.is(Mutation::RunRetried),
             };
+        let planned = notice.planned.filter(|at| *at > self.now);
         let repeats = notice.brought_forward && notice.pauses > 0 && !counts;
-        let limited = !repeats && notice.pauses >= spec.retries.limit && !self.is(Mutation::RetriesUnlimited);
+        let limited = !repeats
+            && planned.is_none()
+            && notice.pauses >= spec.retries.limit
+            && !self.is(Mutation::RetriesUnlimited);
         if !wanted || limited || failed.retry == Retry::Disable {
             return None;
+        }
+        if planned.is_some() {
+            return planned;
         }
         let pauses = if repeats { notice.pauses } else { notice.pauses + 1 };
         let step = usize::try_from(pauses).unwrap_or(usize::MAX).saturating_sub(1);
@@ -51,6 +62,7 @@ impl<H: Clone> Core<H> {
         let orderless = self.is(Mutation::AwayFreesLane);
         let Some(notice) = self.notices.get_mut(&delivery) else { return };
         notice.stage = Stage::Pausing(at);
+        notice.planned = None;
         let first_failed = *notice.first_failed.get_or_insert(self.now);
         self.timers.insert((at, Due::Retry(delivery)));
         let (hook, lane) = (notice.hook, notice.lane.clone());
@@ -63,8 +75,9 @@ impl<H: Clone> Core<H> {
         let (origin, place, again) = (notice.origin, notice.place, notice.brought_forward);
         if let Some(slot) = self.slots.get_mut(&hook) {
             slot.wait(delivery, origin, place);
-            if receiver != Receiver::Here && !again {
-                slot.away.insert(delivery);
+            if receiver != Receiver::Here {
+                let waiting = if again { &mut slot.missed } else { &mut slot.away };
+                waiting.insert(delivery);
             }
         }
         if steps_aside {
@@ -85,9 +98,35 @@ impl<H: Clone> Core<H> {
         notice.brought_forward = false;
         let hook = notice.hook;
         if let Some(slot) = self.slots.get_mut(&hook) {
-            slot.away.remove(&delivery);
+            slot.forget_away(delivery);
         }
         self.resume(delivery);
+    }
+
+    /// A call has found the receiver away: if no other does before, it is looked for in a while, and not before it said.
+    pub(super) fn plan_probe(&mut self, hook: HookId, failed: &Failure) {
+        let asked = if let Retry::After(wish) = failed.retry { wish } else { Duration::ZERO };
+        if let (Some(slot), true) = (self.slots.get_mut(&hook), failed.receiver != Receiver::Here) {
+            slot.probe = Some(self.now.after(PROBE.max(asked)));
+        }
+    }
+
+    /// Makes one of the notices ready that wait for the receiver, outside of its schedule, each in its turn: one that
+    /// nobody could take must not be the only one that is tried.
+    pub(super) fn probe(&mut self, hook: HookId) {
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        slot.probe = None;
+        slot.away.append(&mut slot.missed);
+        let mut later = slot.away.range((Excluded(slot.probed), Unbounded));
+        let Some(delivery) = later.next().or(slot.away.first()).copied() else { return };
+        slot.probed = delivery;
+        slot.away.remove(&delivery);
+        let Some(notice) = self.notices.get_mut(&delivery) else { return };
+        if let Stage::Pausing(at) = notice.stage {
+            (notice.brought_forward, notice.planned) = (false, Some(at));
+            self.timers.remove(&(at, Due::Retry(delivery)));
+            self.resume(delivery);
+        }
     }
 
     fn resume(&mut self, delivery: DeliveryId) {

@@ -77,7 +77,7 @@ fn a_notice_that_pauses_counts_in_the_queue_and_may_be_dropped_from_it() {
     let mut core = core(vec![HookSpec { queue: 1, ..hook("a", Mode::Notify) }]);
     core.notify(at(0), &event(NOTICE, 1, "a"));
     let call = calls(&mut core)[0].call;
-    core.answer(at(1), call, Err(Failure::new(Outcome::ConnectError, "")));
+    core.answer(at(1), call, Err(Failure::new(Outcome::HandlerError, "")));
     core.notify(at(2), &event(NOTICE, 2, "b"));
     assert_eq!(core.status()[0].tally.dropped, 1);
     let next = calls(&mut core).remove(0);
