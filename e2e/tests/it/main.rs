@@ -22,6 +22,7 @@ mod metrics;
 mod network;
 mod obs;
 mod other_server;
+mod outage;
 mod packaging;
 mod pairing;
 mod pairing_reload;

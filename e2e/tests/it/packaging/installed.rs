@@ -121,8 +121,12 @@ fn serves(system: &Bare) -> Result<()> {
 
 /// ffmpeg publishes what ffmpeg plays, both outside; the server says that it is well.
 pub(super) fn publishes_and_plays(system: &Bare) -> Result<()> {
-    let healthy = system.ok("jackfield health")?;
-    ensure!(healthy == "ok", "its health is {healthy}");
+    // For systemd a service runs as soon as its program does, which is before it listens.
+    let mut said = None;
+    let healthy =
+        || Ok((said.insert(system.inside("jackfield health").run(SOON)?).stdout == "ok").then_some(()));
+    let is_healthy = eventually("health", SOON, healthy);
+    is_healthy.with_context(|| format!("`jackfield health` said {said:?}"))?;
     let clip = clip::standard()?;
     let url = "rtmp://127.0.0.1:1935/live/show";
     let publisher = system
