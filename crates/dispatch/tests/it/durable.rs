@@ -397,3 +397,51 @@ async fn what_the_disk_cannot_read_is_passed_over_in_the_end_and_told_once() {
     assert_eq!(status[0].tally.dropped, to - from);
     server.stop().await;
 }
+
+/// Returns when the notices of a server are all delivered or given up, and how long that took by the hooks' clock.
+async fn all_given_up(server: &Server, letters: usize) -> Duration {
+    let began = clock::now();
+    while server.dispatch.dead_letters().counters().kept < letters {
+        clock::sleep(Duration::from_secs(60)).await;
+        assert!(clock::now() - began < Duration::from_secs(80 * 3600), "{:?}", server.dispatch.status());
+    }
+    clock::now() - began
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_never_comes_back_ends_in_dead_letters_lane_by_lane_in_order() {
+    // So many that its breaker opens, and each try waits for a probe.
+    const LANES: usize = 12;
+    const HOUR: u64 = 3600;
+    for (script, outcome) in [
+        (Script::Fail(Outcome::ConnectError, Retry::Scheduled), Outcome::ConnectError),
+        (Script::Never, Outcome::Timeout),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let away = Played::new(script);
+        // The whole schedule, as it is if nobody says another: its pauses are 17 h 42 min 36 s, give or take a fifth.
+        let server = Server::start(&folder, vec![(hook("a", CREATED, Mode::Notify), &away)]);
+        (0..2 * LANES).for_each(|number| server.create(&format!("k{}", number % LANES)));
+        let heads = all_given_up(&server, LANES).await.as_secs();
+        assert!((14 * HOUR..24 * HOUR).contains(&heads), "the first of each lane: {heads} s");
+        let others = all_given_up(&server, 2 * LANES).await.as_secs();
+        assert!((10 * HOUR..24 * HOUR).contains(&others), "those behind them: {others} s");
+        let mut letters = server.dispatch.dead_letters().list(&DeadLetterFilter::default(), None, 100).items;
+        letters.sort_by_key(|letter| letter.id);
+        assert!(
+            letters.iter().all(|letter| letter.outcome == outcome && letter.attempts >= 10),
+            "{letters:?}"
+        );
+        for lane in 0..LANES {
+            let key = format!("live/k{lane}");
+            let own =
+                letters.iter().filter(|letter| letter.key.as_ref().is_some_and(|own| own.as_str() == key));
+            let seqs: Vec<u64> = own.map(|letter| letter.seq).collect();
+            assert!(seqs.len() == 2 && seqs.is_sorted(), "{key}: {seqs:?}");
+        }
+        let status = &server.dispatch.status()[0];
+        assert_eq!((status.tally.lost, status.tally.dropped), (2 * LANES as u64, 0));
+        assert_eq!(server.dispatch.lag()[0].events, 0, "all are done with");
+        server.stop().await;
+    }
+}
