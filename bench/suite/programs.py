@@ -61,7 +61,7 @@ for line in sys.stdin:
     print("{}", flush=True)
 """
 
-# Two of the smallest programs that allow by their exit status.
+# Some of the smallest programs that allow by their exit status; Python's is an empty one.
 PROGRAM_C = "int main(void) { return 0; }\n"
 PROGRAM_DASH = "#!/bin/dash\nexit 0\n"
 
@@ -100,8 +100,11 @@ def hook_programs(folder):
     (folder / "program.c").write_text(PROGRAM_C)
     subprocess.run(["cc", "-O2", "-static", "-o", folder / "program", folder / "program.c"], check=True)
     (folder / "program.sh").write_text(PROGRAM_DASH)
-    (folder / "program.sh").chmod(0o755)
-    return {"worked": worker(folder), "ran": [str(folder / "program")], "shell": [str(folder / "program.sh")]}
+    (folder / "program.py").write_text(f"#!{PYTHON}\n")
+    for name in ("program.sh", "program.py"):
+        (folder / name).chmod(0o755)
+    files = {"ran": "program", "shell": "program.sh", "python": "program.py"}
+    return {"worked": worker(folder), **{app: [str(folder / name)] for app, name in files.items()}}
 
 
 def worker(folder, text=WORKER, name="worker.py", *arguments):

@@ -90,7 +90,7 @@ class Jackfield:
     """This project's server with its defaults."""
 
     name = "jackfield"
-    hooked = ["hooked", "worked", "ran", "shell"]
+    hooked = ["hooked", "worked", "ran", "shell", "python"]
 
     def __init__(self, args):
         self.binary = pathlib.Path(args.server).resolve()
@@ -159,7 +159,7 @@ def questions(folder, hook, slow_hook):
     """Hooks that decide who may publish, each for the streams of its own app; those of `live` meet none."""
     commands = hook_programs(folder)
     hooks = [("hooked", "url", f"http://{hook}/"), ("slow", "url", f"http://{slow_hook}/"), ("worked", "worker", commands["worked"])]
-    hooks += [(app, "run", commands[app]) for app in ("ran", "shell")]
+    hooks += [(app, "run", commands[app]) for app in ("ran", "shell", "python")]
     return "".join(
         f'[[hook]]\nname = "{app}"\non = ["authorize_publish"]\nstreams = ["{app}/**"]\n{how} = {json.dumps(what)}\nconcurrency = 100\n\n'
         for app, how, what in hooks

@@ -16,7 +16,7 @@ BUDGETS = [
     ("2,000 viewers for minutes: CPU, % of a core / slowest, % of the full rate / frames lost", "", ["long cpu", "long slowest", "long lost"]),
     ("added by a blocking webhook, p50 / p99", "ms", ["hooked p50", "hooked p99"]),
     ("added by a blocking worker (Python), p50 / p99", "ms", ["worked p50", "worked p99"]),
-    ("added by a program, p50: static C / by a server of 4 GB / dash", "ms", ["program p50", "program 4 GB p50", "shell p50"]),
+    ("added by a program, p50: static C / by a server of 4 GB / dash / Python", "ms", ["program p50", "program 4 GB p50", "shell p50", "python p50"]),
     ("20 publishers at once, a hook of 1 s each: last one / first key frame of others", "ms", ["crowd max", "crowd others max"]),
     ("CPU per viewer-minute with ten event hooks", "CPU-ms", ["cpu ten hooks"]),
     ("notices through one worker, each second: Python / node", "", ["notices Python", "notices node"]),
@@ -35,7 +35,7 @@ def summary(sizes, parts, figures):
     """Each budget of these parts in a line, as Markdown; below it, how many are missed, and where the peer is better."""
     rows = {row.figure: row for table in all_tables(sizes) for row in table.rows if row.part in parts and row.met}
     explained = explained_misses()
-    lines = [line(title, unit, [rows[name] for name in names if name in rows], figures, explained) for title, unit, names in BUDGETS]
+    lines = [line(title, unit, [rows.get(name) for name in names], figures, explained) for title, unit, names in BUDGETS]
     for title, name in GROWTH:
         lines.append(growth_line(title, [row for figure, row in rows.items() if figure.startswith(f"{name} ")], figures, explained))
     others = [row for row in rows.values() if not is_named(row.figure)]
@@ -52,16 +52,18 @@ def summary(sizes, parts, figures):
 
 
 def line(title, unit, rows, figures, explained):
-    if not rows:
+    """Rows of other parts than are measured are `None`."""
+    measured = [row for row in rows if row]
+    if not measured:
         return ""
 
     def against(server):
-        ratios = [ratio(figures.ours(row.figure), figures.of(server, row.figure_of(server))) for row in rows]
+        ratios = [ratio(figures.ours(row.figure), figures.of(server, row.figure_of(server))) if row else "–" for row in rows]
         return joined(ratios) if any(found != "–" for found in ratios) else "–"
 
-    ours = [figures.ours(row.figure) for row in rows]
+    ours = [figures.ours(row.figure) if row else None for row in rows]
     values = joined("–" if value is None else shown(value) for value in ours)
-    return cells(title, f"{values} {unit}".strip(), must(rows), against(PEER), against(FLOOR), verdict(rows, figures, explained))
+    return cells(title, f"{values} {unit}".strip(), must(measured), against(PEER), against(FLOOR), verdict(measured, figures, explained))
 
 
 def is_named(figure):
