@@ -5,13 +5,10 @@
 mod forward;
 mod state;
 
-use crate::client::Stop;
-use crate::failed::{Exit, Failed, meant};
 use crate::paint::{Paint, Reader, Tone, field, milliseconds, print};
-use crate::remote::{Api, Follow, Next, Remote, Since};
-use crate::tail::{gap, time_of_day};
+use crate::remote::{Api, Follow, Following, Remote, Since, Which};
+use crate::tail::time_of_day;
 use forward::{Answered, Forward};
-use jackfield_events::EventType;
 use jackfield_hook_transports::PlainHttp;
 use serde_json::{Value, json};
 use state::State;
@@ -23,13 +20,8 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "URL")]
     forward: String,
 
-    /// Only these events: publish_start,play_*.
-    #[arg(long = "type", value_name = "EVENT", value_delimiter = ',')]
-    types: Vec<String>,
-
-    /// Only of this stream.
-    #[arg(long, value_name = "STREAM")]
-    key: Option<String>,
+    #[command(flatten)]
+    which: Which,
 
     /// Begin there and not where the last run stopped: a time, how long ago (10m), or an event's seq.
     #[arg(long, value_name = "WHEN")]
@@ -61,7 +53,7 @@ pub(crate) struct Listen {
 
 /// Follows and posts until the count is full, nobody reads any more, or a signal.
 pub(crate) async fn run(options: Listen) -> anyhow::Result<()> {
-    let query = query(&options)?;
+    let query = options.which.query([("include", "events".to_owned())])?;
     let api = Api::new(options.remote)?;
     let plain = if options.plain_http { PlainHttp::Anywhere } else { PlainHttp::Loopback };
     let url = forward::target(&options.forward, plain)?;
@@ -80,46 +72,29 @@ pub(crate) async fn run(options: Listen) -> anyhow::Result<()> {
     if let Some(since) = &since {
         eprintln!("jackfield: going on after {}", since.text());
     }
-    let follow = Follow::new(&api, &query, since);
+    let following = Following::new(Follow::new(&api, &query, since))?;
     let form = if options.json { Form::Json } else { Form::Text(Paint::of_stdout()) };
     let count = options.count.unwrap_or(u64::MAX);
-    let posted = Box::pin(post_all(follow, &forward, &mut state, form, count)).await;
+    let posted = Box::pin(post_all(following, &forward, &mut state, form, count)).await;
     // Whatever ended it.
     state.keep()?;
     posted
 }
 
 async fn post_all(
-    mut follow: Follow<'_>,
+    mut following: Following<'_>,
     forward: &Forward,
     state: &mut State,
     form: Form,
     mut left: u64,
 ) -> anyhow::Result<()> {
-    let mut stop = Stop::new()?;
-    while left > 0 {
-        let next = tokio::select! {
-            next = follow.next() => next?,
-            () = stop.asked() => break,
-        };
-        let message = match next {
-            Next::Connected => continue,
-            Next::Lost(why) => {
-                eprintln!("jackfield: the connection was lost ({why}), trying again");
-                continue;
-            }
-            Next::Message(message) => message,
-        };
-        let Ok(envelope) = serde_json::from_str::<Value>(&message.data) else { continue };
-        if message.event == "gap" {
-            eprintln!("jackfield: {}", gap(&envelope));
-            continue;
-        }
-        let answered = tokio::select! {
-            answered = forward.until_answered(&envelope, &message.data) => answered?,
-            // It is posted again by the next run.
-            () = stop.asked() => break,
-        };
+    while left > 0
+        && let Some((message, envelope)) = following.next().await?
+    {
+        // After a signal it is posted again by the next run.
+        let answer = Box::pin(forward.until_answered(&envelope, &message.data));
+        let answered = following.unless_stopped(answer).await;
+        let Some(answered) = answered.transpose()? else { break };
         if let Some(seq) = message.id {
             state.reached(&seq)?;
         }
@@ -129,22 +104,6 @@ async fn post_all(
         }
     }
     Ok(())
-}
-
-fn query(options: &Listen) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let mut query = vec![("include", "events".to_owned())];
-    for name in &options.types {
-        if EventType::parse(name).is_none() && !name.contains('*') {
-            let near = meant(name, EventType::ALL.iter().map(|event| event.name()));
-            let wrong = format!("unknown event `{name}`{near}");
-            return Err(Failed::new(Exit::Usage, wrong, "`jackfield events` lists them.").into());
-        }
-    }
-    if !options.types.is_empty() {
-        query.push(("type", options.types.join(",")));
-    }
-    query.extend(options.key.clone().map(|key| ("key", key)));
-    Ok(query)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -3,11 +3,14 @@
 //! Every failure becomes a [`Failed`] that says what to do next. Nothing of a token is ever shown.
 
 mod follow;
+mod following;
 mod problem;
 mod since;
 mod token;
 
-pub(crate) use follow::{Follow, Next};
+pub(crate) use follow::Follow;
+use follow::Next;
+pub(crate) use following::{Following, Which};
 pub(crate) use since::Since;
 
 use crate::failed::{Exit, Failed};

@@ -1,12 +1,7 @@
 //! `jackfield tail`: events and deliveries of a running server, as they happen.
 
-#![expect(clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
-
-use crate::client::Stop;
-use crate::failed::{Exit, Failed, meant};
 use crate::paint::{Paint, Reader, Tone, clean, field, milliseconds, plain, print};
-use crate::remote::{Api, Follow, Next, Remote, Since};
-use jackfield_events::EventType;
+use crate::remote::{Api, Follow, Following, Remote, Since, Which};
 use serde_json::Value;
 
 /// Fields that say nothing that does not stand elsewhere in the line, or nothing that one follows events for.
@@ -15,13 +10,8 @@ const LEFT_OUT: [&str; 7] =
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Tail {
-    /// Only these events: publish_start,play_*.
-    #[arg(long = "type", value_name = "EVENT", value_delimiter = ',')]
-    types: Vec<String>,
-
-    /// Only of this stream.
-    #[arg(long, value_name = "STREAM")]
-    key: Option<String>,
+    #[command(flatten)]
+    which: Which,
 
     /// Only of this publish or play session.
     #[arg(long, value_name = "ID")]
@@ -55,36 +45,13 @@ pub(crate) struct Tail {
 pub(crate) async fn run(options: Tail) -> anyhow::Result<()> {
     let query = query(&options)?;
     let api = Api::new(options.remote)?;
-    let mut follow = Follow::new(&api, &query, options.since);
-    let mut stop = Stop::new()?;
+    let mut following = Following::new(Follow::new(&api, &query, options.since))?;
     let mut left = options.count.unwrap_or(u64::MAX);
     let paint = Paint::of_stdout();
-    while left > 0 {
-        let next = tokio::select! {
-            next = follow.next() => next?,
-            () = stop.asked() => break,
-        };
-        let message = match next {
-            Next::Connected => continue,
-            Next::Lost(why) => {
-                eprintln!("jackfield: the connection was lost ({why}), trying again");
-                continue;
-            }
-            Next::Message(message) => message,
-        };
-        let Ok(value) = serde_json::from_str::<Value>(&message.data) else { continue };
+    while left > 0
+        && let Some((message, value)) = following.next().await?
+    {
         let line = match (message.event.as_str(), options.json) {
-            ("deliveries_missed", _) => {
-                eprintln!(
-                    "jackfield: {} deliveries were left out: they came too fast",
-                    field(&value, "count")
-                );
-                continue;
-            }
-            ("gap", _) => {
-                eprintln!("jackfield: {}", gap(&value));
-                continue;
-            }
             (_, true) => format!("{value}\n"),
             ("delivery", false) => delivery(paint, &value),
             (_, false) => event(paint, &value),
@@ -98,29 +65,10 @@ pub(crate) async fn run(options: Tail) -> anyhow::Result<()> {
 }
 
 fn query(options: &Tail) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let mut query = Vec::new();
-    for name in &options.types {
-        if EventType::parse(name).is_none() && !name.contains('*') {
-            let near = meant(name, EventType::ALL.iter().map(|event| event.name()));
-            let wrong = format!("unknown event `{name}`{near}");
-            return Err(Failed::new(Exit::Usage, wrong, "`jackfield events` lists them.").into());
-        }
-    }
-    if !options.types.is_empty() {
-        query.push(("type", options.types.join(",")));
-    }
-    for (name, value) in [("key", &options.key), ("session", &options.session), ("conn", &options.conn)] {
-        query.extend(value.clone().map(|value| (name, value)));
-    }
+    let of = |name, value: &Option<String>| value.clone().map(|value| (name, value));
     let include = if options.no_deliveries { "events" } else { "events,deliveries" };
-    query.push(("include", include.to_owned()));
-    Ok(query)
-}
-
-/// What is not in the log any more.
-pub(crate) fn gap(value: &Value) -> String {
-    let (from, to) = (field(value, "from"), field(value, "to"));
-    format!("the events from {from} to {to} are not in the server's log any more")
+    let of_one = of("session", &options.session).into_iter().chain(of("conn", &options.conn));
+    options.which.query(of_one.chain([("include", include.to_owned())]))
 }
 
 fn event(paint: Paint, value: &Value) -> String {
