@@ -316,6 +316,38 @@ fn a_hook_that_hangs_shows_what_waits_and_its_last_error() -> Result<()> {
 }
 
 #[test]
+fn tries_of_a_hook_that_hangs_leave_room_for_other_requests() -> Result<()> {
+    let latch = Latch::default();
+    let open = latch.clone();
+    let receiver = Receiver::start(move |_| Reply::When(latch.clone(), Box::new(Reply::status(204))))?;
+    let file = format!(
+        "[[hook]]\nname = \"slow\"\non = [\"publish_start\"]\nconcurrency = 100\ntimeout = \"1m\"\nurl = \"{}\"\n",
+        receiver.url("/slow")
+    );
+    let server = local(&file).start()?;
+    let api = api(&server)?;
+    let fixture = json!({"event": "publish_start"});
+    let tried = std::thread::scope(|scope| -> Result<Vec<u16>> {
+        let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| api.post("hooks/slow/test", &fixture))).collect();
+        receiver.requests().wait("eight tries at once", SOON, |all| (all.len() >= 8).then_some(()))?;
+        let refused = api.post("hooks/slow/test", &fixture)?.expect(429)?;
+        ensure!(refused.header("retry-after") == "1", "{refused:?}");
+        ensure!(refused.text.contains("tries of hooks"), "{refused:?}");
+        api.get("hooks/slow")?.expect(200)?;
+        open.open();
+        tries
+            .into_iter()
+            .map(|one| Ok(one.join().map_err(|_panic| anyhow::anyhow!("a try panicked"))??.status))
+            .collect()
+    })?;
+    ensure!(tried == [200; 8], "{tried:?}");
+    // They have made room.
+    api.post("hooks/slow/test", &fixture)?.expect(200)?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
 fn hooks_are_for_tokens_that_may() -> Result<()> {
     let server = local("").start()?;
     let stranger = Api::new(server.http(), "nobody");

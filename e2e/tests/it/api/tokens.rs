@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use jackfield_e2e::rtmp::Client;
 use jackfield_e2e::{Api, Program, SOON, Server, eventually, server as binary};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 
 /// `jackfield token …` on this server's data folder; what it prints.
@@ -125,5 +125,29 @@ fn the_admin_token_stays_over_a_restart() -> Result<()> {
     first.stop()?;
     let second = Server::builder().data_dir(&moved).start()?;
     Api::new(second.http(), kept.trim_end()).get("version")?.expect(200)?;
+    Ok(())
+}
+
+#[test]
+fn a_token_for_some_streams_tries_hooks_with_connections_of_these_alone() -> Result<()> {
+    let server = Server::builder().start()?;
+    let admin = Api::admin(&server)?;
+    let made =
+        token(&server, &["create", "--name", "author", "--scope", "hooks", "--stream-prefix", "live/ours"])?;
+    let ours = admin.with_token(made.trim_end());
+    let mut publishers = Vec::new();
+    for (key, expect) in [("ours", 202), ("theirs", 403)] {
+        let mut publisher = Client::connect(server.rtmp(), "live")?;
+        publisher.publish(key)?;
+        publishers.push(publisher);
+        let stream = eventually("its stream", SOON, || {
+            let stream = admin.get(&format!("streams/live%2F{key}"))?;
+            Ok(stream.body["publisher"]["conn_id"].is_string().then_some(stream.body))
+        })?;
+        let conn = &stream["publisher"]["conn_id"];
+        let wish = json!({"event": "publish_start", "stream_key": "live/ours", "conn_id": conn});
+        ours.post("events/trigger", &wish)?.expect(expect)?;
+    }
+    server.stop()?;
     Ok(())
 }
