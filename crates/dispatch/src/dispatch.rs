@@ -158,7 +158,8 @@ impl Dispatch {
         self.0.feed_hooks(&specs);
         for transport in gone {
             let inner = Arc::downgrade(&self.0);
-            drop(self.0.tasks.spawn("hooks-retire", retire(inner, transport, budget, longest)));
+            let stopping = self.0.tasks.stopping();
+            drop(self.0.tasks.spawn("hooks-retire", retire(inner, transport, budget, longest, stopping)));
         }
     }
 

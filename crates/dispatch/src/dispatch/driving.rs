@@ -8,7 +8,7 @@ use jackfield_hooks::{
     CallId, DisabledBy, DropCause, Failure, Outcome, Output, Owner, QuestionId, Request, Retry,
 };
 use jackfield_media::Mono;
-use jackfield_runtime::{Tasks, catch, clock};
+use jackfield_runtime::{CancellationToken, Tasks, catch, clock};
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -216,8 +216,13 @@ pub(super) async fn retire(
     transport: Arc<dyn Transport>,
     budget: Duration,
     longest: Duration,
+    stopping: CancellationToken,
 ) {
-    clock::sleep(budget).await;
+    tokio::select! {
+        () = clock::sleep(budget) => {}
+        // The server's own end drains it, and waits for no budget.
+        () = stopping.cancelled() => return,
+    }
     let Some(inner) = inner.upgrade() else { return };
     let waiting = {
         let mut state = inner.state();

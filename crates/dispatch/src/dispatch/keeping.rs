@@ -2,6 +2,7 @@
 
 mod letters;
 mod saving;
+mod trouble;
 mod unread;
 
 use super::{Dispatch, Inner, State};
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
+use trouble::Trouble;
 use unread::Unread;
 
 /// The number of a delivery that is told again and that nobody keeps.
@@ -122,6 +124,7 @@ pub(super) struct Keep {
     unsaved: BTreeSet<Text>,
     couriers: BTreeMap<FeedId, (Arc<Notify>, Joining<()>)>,
     unread: Unread,
+    trouble: Trouble,
 }
 
 impl Dispatch {
@@ -138,7 +141,9 @@ impl Dispatch {
         // Both folders may be new.
         syncs.names(&folder)?;
         let (unsaved, couriers, unread) = (BTreeSet::new(), BTreeMap::new(), Unread::default());
-        self.0.state().keep = Some(Keep { outbox, store, syncs, cursors, retain, unsaved, couriers, unread });
+        let trouble = Trouble::default();
+        let keep = Keep { outbox, store, syncs, cursors, retain, unsaved, couriers, unread, trouble };
+        self.0.state().keep = Some(keep);
         let saver = saving::save_again_and_again(
             Arc::downgrade(&self.0),
             Arc::clone(&self.0.changed),

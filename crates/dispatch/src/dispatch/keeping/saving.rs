@@ -101,18 +101,20 @@ impl Inner {
             return Saving::default();
         }
         let bytes = unsaved.files.iter().map(CursorFile::bytes).sum();
-        let failed = unsaved.write();
-        if !failed.is_empty() {
-            self.state().take_back(failed.iter().cloned());
+        let (failed, error) = unsaved.write();
+        let mut state = self.state();
+        if let Some(keep) = &mut state.keep {
+            keep.trouble.tell(clock::now(), error.as_ref());
         }
+        state.take_back(failed.iter().cloned());
         Saving { bytes, failed }
     }
 }
 
 impl Unsaved {
-    /// Returns the hooks whose cursors are not on disk. One that cannot be written holds up no other; but without the
-    /// letters none is written.
-    fn write(self) -> Vec<Text> {
+    /// Returns the hooks whose cursors are not on disk, and the first error. One that cannot be written holds up no other;
+    /// but without the letters none is written.
+    fn write(self) -> (Vec<Text>, Option<io::Error>) {
         let Self { store, syncs, files } = self;
         let mut failed = store.flush(clock::unix_now()).err();
         let has_letters = failed.is_none();
@@ -135,10 +137,7 @@ impl Unsaved {
             failed.get_or_insert(error);
             unsaved.append(&mut named);
         }
-        if let Some(error) = failed {
-            tracing::error!(%error, "The hooks' places in the log cannot be written");
-        }
-        unsaved
+        (unsaved, failed)
     }
 }
 

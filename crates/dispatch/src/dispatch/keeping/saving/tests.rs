@@ -49,7 +49,7 @@ impl Hooks {
         }
         let files = ["a", "b"].iter().filter_map(|id| cursors.file(id)).collect();
         let (store, syncs) = (Arc::clone(&self.store), Arc::clone(&self.syncs));
-        let failed = Unsaved { store, syncs, files }.write().len();
+        let failed = Unsaved { store, syncs, files }.write().0.len();
         (failed, std::mem::take(&mut self.syncs.tried.lock().unwrap().0))
     }
 
