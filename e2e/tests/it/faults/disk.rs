@@ -140,6 +140,10 @@ fn on_a_full_disk_only_what_needs_space_fails_until_there_is_some_and_events_are
         Ok((std::fs::read_dir(root.join("temporary"))?.count() == 1).then_some(()))
     })?;
     let ended = server.stop()?;
+    // It is tried each second, and told once in a minute.
+    let cursors = told(&ended.log, "The hooks' places in the log cannot be written");
+    ensure!((1..=3).contains(&cursors), "that cursors cannot be written was told {cursors} times");
+    ensure!(told(&ended.log, "The hooks' places in the log are written again") == cursors);
     let restarts = told(&ended.log, "Worker has to be replaced");
     ensure!(restarts <= 12, "the worker was tried {restarts} times");
     check_pairs(&ended.events.all()?)
