@@ -358,6 +358,9 @@ impl<H: Clone> Core<H> {
         };
         self.close(call, Ending { next, ..Ending::failed(&failed) });
         self.slow_down(hook, &failed, next);
+        if next == Next::Lost {
+            self.gave_up(delivery, &failed);
+        }
         match next {
             Next::Again(at) => {
                 self.plan_probe(hook, &failed);

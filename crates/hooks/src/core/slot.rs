@@ -7,7 +7,7 @@ use crate::breaker::Breaker;
 use crate::rate::Rate;
 use crate::{BreakerState, DeliveryId, HookSpec, Mutation, Tally};
 use jackfield_events::{EventSet, EventType};
-use jackfield_media::{ConnId, Mono, StreamKey, Text};
+use jackfield_media::{ConnId, Mono, StreamKey, Text, UnixTime};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -68,6 +68,9 @@ pub(super) struct Slot<H> {
     pub(super) probe: Option<Mono>,
     /// The one that was tried so last: the next time it is another's turn.
     pub(super) probed: DeliveryId,
+    /// The newest event that was given up because the receiver was not there, if it took nothing since: when that was, and
+    /// when the event had happened.
+    pub(super) given_up: Option<(Mono, UnixTime)>,
     /// Those that wait and could start now, in the order in which they came to.
     pub(super) ready: VecDeque<DeliveryId>,
     pub(super) notices_out: usize,
@@ -104,6 +107,7 @@ impl<H> Slot<H> {
             missed: BTreeSet::new(),
             probe: None,
             probed: DeliveryId(0),
+            given_up: None,
             ready: VecDeque::new(),
             notices_out: 0,
             shared_out: 0,

@@ -1,8 +1,9 @@
 //! Further tries of notices: when, how often, and whether the lane waits for them; and what a hook's receiver
 //! is given while it fails.
 
+use super::super::Origin;
 use super::super::slot::{Due, HookId};
-use super::{Core, Place, Stage};
+use super::{Core, Notice, Place, Stage};
 use crate::{DeliveryId, Failure, Mutation, Next, Outcome, Receiver, Retry, RetryAfter, SCHEDULE};
 use jackfield_media::Mono;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -38,11 +39,14 @@ impl<H: Clone> Core<H> {
             && planned.is_none()
             && notice.pauses >= spec.retries.limit
             && !self.is(Mutation::RetriesUnlimited);
-        if !wanted || limited || failed.retry == Retry::Disable {
+        let ends = self.patience_ends(notice, failed);
+        let over = ends.is_some_and(|ends| ends <= self.now);
+        if !wanted || limited || over || failed.retry == Retry::Disable {
             return None;
         }
-        if planned.is_some() {
-            return planned;
+        let in_time = |at: Mono| ends.map_or(at, |ends| ends.min(at));
+        if let Some(planned) = planned {
+            return Some(in_time(planned));
         }
         let pauses = if repeats { notice.pauses } else { notice.pauses + 1 };
         let step = usize::try_from(pauses).unwrap_or(usize::MAX).saturating_sub(1);
@@ -53,8 +57,35 @@ impl<H: Clone> Core<H> {
             Retry::After(wish) => wish.clamp(base, base.saturating_mul(2)),
             _ => self.chance.jittered(base),
         };
+        let at = in_time(self.now.after(pause));
         self.notices.get_mut(&delivery)?.pauses = pauses;
-        Some(self.now.after(pause))
+        Some(at)
+    }
+
+    /// When a notice of the log is given up whatever its schedule says: where the receiver is away and an earlier event was
+    /// given up for that, a later one is not waited for any longer than that one was. Else each of a lane would begin
+    /// its schedule when the one before it is at its end, and most would be too old for the log before.
+    fn patience_ends(&self, notice: &Notice, failed: &Failure) -> Option<Mono> {
+        let slot = self.slots.get(&notice.hook)?;
+        let away = failed.receiver != Receiver::Here && notice.origin == Origin::Log;
+        let (at, time) = slot.given_up.filter(|_| away)?;
+        let later = u64::try_from(notice.event.stamp().time.0.saturating_sub(time.0)).ok()?;
+        (later > 0).then(|| at.after(Duration::from_micros(later)))
+    }
+
+    /// A notice is given up.
+    pub(super) fn gave_up(&mut self, delivery: DeliveryId, failed: &Failure) {
+        let Some(notice) = self.notices.get(&delivery) else { return };
+        let (hook, time) = (notice.hook, notice.event.stamp().time);
+        let away = failed.receiver != Receiver::Here && notice.origin == Origin::Log;
+        let over = self.patience_ends(notice, failed).is_some_and(|ends| ends <= self.now);
+        let pauses = notice.pauses;
+        let Some(slot) = self.slots.get_mut(&hook) else { return };
+        // Not one that is never tried again, however it failed.
+        let used_up = pauses > 0 && pauses >= slot.spec().retries.limit;
+        if away && (used_up || over) && slot.given_up.is_none_or(|(_, newest)| time > newest) {
+            slot.given_up = Some((self.now, time));
+        }
     }
 
     pub(super) fn pause_until(&mut self, delivery: DeliveryId, at: Mono, receiver: Receiver) {
@@ -146,6 +177,7 @@ impl<H: Clone> Core<H> {
     /// it may be given more at once.
     pub(super) fn is_there(&mut self, hook: HookId) {
         let Some(slot) = self.slots.get_mut(&hook) else { return };
+        slot.given_up = None;
         let most = slot.spec().concurrency.max(1);
         slot.window = slot.window.map(|window| window + 1).filter(|window| *window < most);
         if self.mutation == Some(Mutation::AwayNotBroughtForward) {

@@ -273,3 +273,90 @@ fn a_receiver_that_asks_for_fewer_calls_gets_fewer_and_then_again_more() {
     }
     assert_eq!(at_once, [1, 2, 3, 4, 4, 4]);
 }
+
+/// Events of one key that happened at these seconds.
+fn happened(seconds: &[u64]) -> Vec<Arc<Event>> {
+    let timed = |(index, second): (usize, &u64)| {
+        let seq = index as u64 + 1;
+        let time = UnixTime(i64::try_from(second * 1_000_000).unwrap());
+        let stamp = Stamp { id: Ulid(u128::from(seq)), seq, node: "n".into(), time };
+        let scope = Scope { stream_key: Some(StreamKey::parse("k").unwrap()), ..Scope::default() };
+        Arc::new(Event::new(NOTICE, stamp, scope, Vec::new()))
+    };
+    seconds.iter().enumerate().map(timed).collect()
+}
+
+/// Answers every call so until nothing is left; when each event was over, in seconds, and whether it was given up.
+fn play(
+    core: &mut Core<()>,
+    answer: impl Fn(&Request<()>, u64) -> Result<Answer, Failure>,
+) -> Vec<(u64, u64, bool)> {
+    let mut over = Vec::new();
+    loop {
+        let now = core.now;
+        let second = (now - Mono::ZERO).as_secs();
+        let mut came = Vec::new();
+        for output in outputs(core) {
+            match output {
+                Output::Call(call) => came.push(call),
+                Output::Settled(end) if matches!(end.next, Next::Lost | Next::Over) => {
+                    over.push((end.event.stamp().seq, second, end.next == Next::Lost));
+                }
+                _ => {}
+            }
+        }
+        if !came.is_empty() {
+            for call in came {
+                core.answer(now, call.call, answer(&call, second));
+            }
+            continue;
+        }
+        match core.poll_timeout() {
+            Some(next) => core.tick(next),
+            None => return over,
+        }
+    }
+}
+
+fn patient() -> HookSpec {
+    let schedule = [100, 200].map(Duration::from_secs).into();
+    HookSpec {
+        schedule,
+        retries: Retries { limit: 2, ..Retries::of_delivery(None) },
+        ..hook("a", Mode::Notify)
+    }
+}
+
+/// Exactly the schedule, without its jitter.
+fn gone() -> Result<Answer, Failure> {
+    Err(Failure { retry: Retry::After(Duration::ZERO), ..Failure::new(Outcome::ConnectError, "") })
+}
+
+#[test]
+fn what_follows_an_event_that_was_given_up_is_waited_for_no_longer_than_that_was() {
+    let mut core = fed(vec![patient()], 0);
+    give(&mut core, 0, &happened(&[0, 10, 50, 1000]));
+    // The first has its schedule, 300 s; the others as long, counted from when they happened; the last one's ends before.
+    let over = play(&mut core, |_, _| gone());
+    assert_eq!(over, [(1, 300, true), (2, 310, true), (3, 350, true), (4, 650, true)]);
+    assert_eq!(cursor(&mut core), Cursor::at(4), "all are done with");
+}
+
+#[test]
+fn once_the_receiver_has_taken_something_each_event_has_its_whole_schedule_again() {
+    let mut core = fed(vec![patient()], 0);
+    give(&mut core, 0, &happened(&[0, 10, 20]));
+    let over = play(&mut core, |call, _| if call.event.stamp().seq == 2 { yes() } else { gone() });
+    assert_eq!(over, [(1, 300, true), (2, 300, false), (3, 600, true)]);
+}
+
+#[test]
+fn an_event_that_the_receiver_refuses_takes_nothing_from_others() {
+    let mut core = fed(vec![patient()], 0);
+    give(&mut core, 0, &happened(&[0, 10]));
+    let refused =
+        || Err(Failure { retry: Retry::After(Duration::ZERO), ..Failure::new(Outcome::HandlerError, "") });
+    let over = play(&mut core, |call, _| if call.event.stamp().seq == 1 { refused() } else { gone() });
+    // It stepped aside at once: the second begins with it.
+    assert_eq!(over, [(1, 300, true), (2, 300, true)]);
+}
