@@ -21,11 +21,20 @@ pub struct Front {
     address: SocketAddr,
 }
 
+/// Whether an answer ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Whole,
+    Endless,
+}
+
 #[derive(Debug)]
 struct Back {
     server: SocketAddr,
     /// The path whose answer has no end.
     endless: String,
+    /// The line of a head that shows a token, in the place of whatever a client shows.
+    token: Option<String>,
     clients: AtomicU32,
 }
 
@@ -35,9 +44,22 @@ impl Front {
     /// # Errors
     /// When no port is free.
     pub fn of(server: SocketAddr, endless: &str) -> Result<Self> {
+        Self::start(server, endless, None)
+    }
+
+    /// The same, as if the server heeded no tokens: every request has this line in its head. What a test makes of that shows
+    /// whether it would find such a server out.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn heedless(server: SocketAddr, endless: &str, token: String) -> Result<Self> {
+        Self::start(server, endless, Some(token))
+    }
+
+    fn start(server: SocketAddr, endless: &str, token: Option<String>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the proxy's port")?;
         let address = listener.local_addr()?;
-        let back = Arc::new(Back { server, endless: endless.to_owned(), clients: AtomicU32::new(0) });
+        let back = Arc::new(Back { server, endless: endless.to_owned(), token, clients: AtomicU32::new(0) });
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let back = Arc::clone(&back);
@@ -71,15 +93,16 @@ impl Back {
             read.extend_from_slice(block.get(..count).unwrap_or_default());
         };
         let (head, body) = read.split_at(end);
-        let is_endless = head.starts_with(format!("GET {}", self.endless).as_bytes());
+        let endless = head.starts_with(format!("GET {}", self.endless).as_bytes());
+        let answer = if endless { Answer::Endless } else { Answer::Whole };
         let mut server = self.connect()?;
-        server.write_all(&closing(head, is_endless))?;
+        server.write_all(&closing(head, answer, self.token.as_deref()))?;
         server.write_all(body)?;
         client.set_read_timeout(None)?;
         let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
         // Whoever closes its half still waits for the answer.
         std::thread::spawn(move || std::io::copy(&mut from, &mut to).map(drop).unwrap_or_default());
-        if is_endless {
+        if answer == Answer::Endless {
             copy_for_a_moment(&mut server, &mut client)?;
             server.shutdown(Shutdown::Both)?;
         } else {
@@ -101,15 +124,21 @@ impl Back {
 
 /// The head, for one request only. One whose answer has no end becomes one of HTTP/1.0, where the end of the connection is that
 /// of the answer.
-fn closing(head: &[u8], is_endless: bool) -> Vec<u8> {
+fn closing(head: &[u8], answer: Answer, token: Option<&str>) -> Vec<u8> {
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default().strip_suffix(b"\r").unwrap_or_default();
     let first = match first.strip_suffix(b"HTTP/1.1") {
-        Some(start) if is_endless => [start, b"HTTP/1.0"].concat(),
+        Some(start) if answer == Answer::Endless => [start, b"HTTP/1.0"].concat(),
         _ => first.to_vec(),
     };
-    let mut closing = [&first, &b"\r\nConnection: close\r\n"[..]].concat();
-    let others = lines.filter(|line| !line.to_ascii_lowercase().starts_with(b"connection:"));
+    let token = token.unwrap_or_default();
+    let mut closing = [&first, b"\r\nConnection: close\r\n".as_slice(), token.as_bytes()].concat();
+    let names: &[&[u8]] =
+        if token.is_empty() { &[b"connection:"] } else { &[b"connection:", b"authorization:"] };
+    let others = lines.filter(|line| {
+        let line = line.to_ascii_lowercase();
+        !names.iter().any(|name| line.starts_with(name))
+    });
     closing.extend_from_slice(&others.collect::<Vec<_>>().join(&b'\n'));
     closing
 }

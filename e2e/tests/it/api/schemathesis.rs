@@ -21,18 +21,37 @@ const UNCHECKED: &str = "positive_data_acceptance";
 
 #[test]
 fn made_up_requests_are_answered_as_the_document_says() -> Result<()> {
-    eprintln!("{}", judge(&["--exclude-path", DRAIN])?);
+    eprintln!("{}", judge(&["--exclude-path", DRAIN], Tokens::Heeded)?);
     Ok(())
 }
 
 #[test]
 fn made_up_requests_to_drain_are_answered_as_the_document_says() -> Result<()> {
-    eprintln!("{}", judge(&["--include-path", DRAIN])?);
+    eprintln!("{}", judge(&["--include-path", DRAIN], Tokens::Heeded)?);
     Ok(())
 }
 
+#[test]
+fn made_up_requests_find_out_a_server_that_heeds_no_tokens() -> Result<()> {
+    if !all_cases() {
+        eprintln!("left out: part of `make test-all`");
+        return Ok(());
+    }
+    let judged = judge(&["--include-path", "/api/v1/version"], Tokens::Ignored);
+    let found = judged.err().context("it was not found out")?.to_string();
+    ensure!(found.contains("API accepts requests without authentication"), "{found}");
+    Ok(())
+}
+
+/// Whether the server heeds tokens, or something before it shows a good one for everybody.
+#[derive(Debug, Clone, Copy)]
+enum Tokens {
+    Heeded,
+    Ignored,
+}
+
 /// What the program says of these operations, all of which it found to be right.
-fn judge(which: &[&str]) -> Result<String> {
+fn judge(which: &[&str], tokens: Tokens) -> Result<String> {
     if !all_cases() {
         return Ok("left out: part of `make test-all`".to_owned());
     }
@@ -43,7 +62,10 @@ fn judge(which: &[&str]) -> Result<String> {
     let server = Server::builder().log_level("info").start()?;
     let api = Api::admin(&server)?;
     // Each request is of another client: after ten wrong tokens of one, 429 is all that an operation says of a token.
-    let front = Front::of(server.http(), ENDLESS)?;
+    let front = match tokens {
+        Tokens::Heeded => Front::of(server.http(), ENDLESS),
+        Tokens::Ignored => Front::heedless(server.http(), ENDLESS, api.authorization()),
+    }?;
     let url = format!("http://{}/api/v1/openapi.json", front.address());
     let done = Program::new(program)
         .args(["run", &url, "--header", &format!("Authorization: Bearer {}", api.token())])
