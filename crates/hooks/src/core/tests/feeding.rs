@@ -343,6 +343,15 @@ fn what_follows_an_event_that_was_given_up_is_waited_for_no_longer_than_that_was
 }
 
 #[test]
+fn what_is_older_than_an_event_that_was_given_up_is_not_waited_for_either() {
+    let mut core = fed(vec![patient()], 0);
+    let events = happened(&[0, 20, 10]);
+    give(&mut core, 0, &events);
+    let over = play(&mut core, |_, _| gone());
+    assert_eq!(over, [(1, 300, true), (2, 320, true), (3, 320, true)]);
+}
+
+#[test]
 fn once_the_receiver_has_taken_something_each_event_has_its_whole_schedule_again() {
     let mut core = fed(vec![patient()], 0);
     give(&mut core, 0, &happened(&[0, 10, 20]));
