@@ -10,7 +10,6 @@ use jackfield_dispatch::{Call, DeliveryId};
 use jackfield_hooks::{Failure, Outcome, Retry};
 use jackfield_process::Child;
 use jackfield_runtime::clock;
-use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -180,7 +179,8 @@ impl Worker {
                 }
             }
             () = writable => {
-                self.state().flush();
+                // Through the reactor: while the pipe takes nothing, `writable` must wait, and not only say so once more.
+                self.state().flush(pipe::Sender::try_write);
                 Greeted::No
             }
             () = self.changed.notified() => Greeted::No,
@@ -258,20 +258,21 @@ impl State {
     /// Writes, or keeps for later what the pipe does not take.
     fn send(&mut self, line: &[u8]) -> Sent {
         self.backlog.extend_from_slice(line);
-        let sent = self.flush();
+        // At once, whatever the reactor knows of the pipe.
+        let sent = self.flush(|stdin, bytes| Ok(rustix::io::write(stdin, bytes)?));
         if self.backlog.len() > MAX_BACKLOG_BYTES {
             self.doom(failure(Outcome::Crashed, Retry::Scheduled, "the worker does not read its input"));
         }
         sent
     }
 
-    fn flush(&mut self) -> Sent {
+    fn flush(&mut self, write: impl Fn(&pipe::Sender, &[u8]) -> io::Result<usize>) -> Sent {
         let Some(stdin) = &self.stdin else { return Sent::Wholly };
         while !self.backlog.is_empty() {
-            match rustix::io::write(stdin, &self.backlog) {
+            match write(stdin, &self.backlog) {
                 Ok(written) => drop(self.backlog.drain(..written.min(self.backlog.len()))),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Sent::Partly,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Partly,
                 Err(_closed) => {
                     self.doom(failure(Outcome::Crashed, Retry::Scheduled, "the worker closed its input"));
                     break;
@@ -295,4 +296,49 @@ impl State {
 
 fn of_violation(violation: Violation) -> Failure {
     failure(Outcome::ProtocolError, Retry::Scheduled, violation.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pipe_that_is_full_is_waited_for_and_not_asked_again_and_again() {
+        let (stdin, reader) = pipe::pipe().expect("a pipe");
+        let (_printing, stdout) = pipe::pipe().expect("a pipe");
+        let state = State {
+            protocol: Protocol::default(),
+            answers: HashMap::new(),
+            stdin: Some(Arc::new(stdin)),
+            backlog: Vec::new(),
+            doom: None,
+            silent_timeouts: 0,
+            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+        };
+        let worker = Worker { pid: 0, stdout, state: Mutex::new(state), changed: Notify::new() };
+        let line = vec![b'x'; MAX_BACKLOG_BYTES];
+        assert_eq!(worker.state().send(&line), Sent::Partly);
+        let mut turns = 0;
+        for _ in 0..1000 {
+            tokio::select! {
+                biased;
+                _greeted = worker.attend() => turns += 1,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert!(turns < 10, "{turns} turns for a pipe that takes nothing");
+
+        let mut read = 0;
+        while read < line.len() {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            tokio::select! {
+                _greeted = worker.attend() => {}
+                ready = reader.readable() => {
+                    ready.expect("the pipe is open");
+                    read += reader.try_read(&mut chunk).unwrap_or(0);
+                }
+            }
+        }
+        assert_eq!(worker.state().backlog.len(), 0);
+    }
 }
