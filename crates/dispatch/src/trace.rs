@@ -8,8 +8,11 @@
 //! | what | bound | over it |
 //! |---|---|---|
 //! | notices that were delivered | 20,000 records a second | left out, counted; failures and questions never |
-//! | records that wait to be written | 32,768 | the oldest is lost to the disk, counted |
-//! | records that wait to be looked at | 65,536 | the newest is lost, counted |
+//! | records that wait to be written | 32,768, and 64 MiB | the oldest is lost to the disk, counted |
+//! | records that wait to be looked at | 65,536, and 32 MiB | the newest is lost, counted |
+//! | the newest records, in memory | 4,096, and 16 MiB | the oldest are read from disk |
+//! | texts of failures | 1 KiB | the rest is cut off |
+//! | bodies: requests are events, answers at most 64 KiB | kept whole | |
 //! | what is on disk | [`DeliveriesConfig::retain_bytes`], [`DeliveriesConfig::retain`] | the oldest segments go |
 //! | a page of a list | 20,000 records looked at | it is short, and has a next one |
 //! | the search for a delivery or a session | 2,000,000 records looked at | what is older is not found |
@@ -82,6 +85,8 @@ pub struct DeliveriesCounters {
     pub unwritten: usize,
     /// Whether the disk takes none at the moment.
     pub failing: bool,
+    /// About how many bytes of memory take those that wait to be looked at or written, and the newest that were.
+    pub memory_bytes: usize,
     /// Bytes on disk.
     pub bytes: u64,
 }

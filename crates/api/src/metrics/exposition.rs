@@ -295,6 +295,7 @@ impl Reading {
             float(kept.unwritten),
         )?;
         out.gauge("jackfield_deliveries_failing", "1 while the disk takes none", truth(kept.failing))?;
+        out.gauge("jackfield_deliveries_memory_bytes", "Records in memory", float(kept.memory_bytes))?;
         out.gauge("jackfield_deliveries_stored_bytes", "Records on disk", large(kept.bytes))?;
         let dead = &self.dead_letters;
         out.gauge("jackfield_dead_letters", "Dead letters that are kept", float(dead.kept))?;

@@ -3,7 +3,7 @@
 use super::form;
 use crate::Latency;
 use bytes::Bytes;
-use jackfield_events::{Answer, Decision, EventType, OnError, Verdict};
+use jackfield_events::{Answer, Decision, EventType, OnError, Reason, Verdict};
 use jackfield_hooks::{DeliveryId, Mode, Outcome, Why};
 use jackfield_media::{ConnId, SessionId, StreamKey, Text, UnixTime};
 use std::sync::Arc;
@@ -38,6 +38,19 @@ impl Entry {
         match self {
             Self::Notice(delivery) => delivery.at,
             Self::Question(question) => question.at,
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Notice(delivery) => delivery.held_bytes(),
+            Self::Question(question) => {
+                let deliveries = question.steps.iter().filter_map(|step| step.delivery.as_deref());
+                size_of::<QuestionTrace>()
+                    + question.steps.len() * size_of::<QuestionStep>()
+                    + deliveries.map(Delivery::held_bytes).sum::<usize>()
+            }
         }
     }
 
@@ -107,6 +120,21 @@ pub struct Delivery {
     /// SHA-256 of a question's envelope as this hook saw it, secrets included and without the fields that each delivery
     /// has of its own.
     pub input_sha256: Option<[u8; 32]>,
+}
+
+impl Delivery {
+    fn held_bytes(&self) -> usize {
+        let request = self.request.as_ref().map_or(0, Bytes::len);
+        let answer = self.answer.as_ref().map_or(0, held_by_answer);
+        size_of::<Self>() + self.detail.len() + request + answer
+    }
+}
+
+/// About how many bytes of memory an answer takes besides itself.
+pub(super) fn held_by_answer(answer: &Answer) -> usize {
+    let tags: usize = answer.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let Reason { code, text, public } = &answer.reason;
+    tags + [code, text, public].into_iter().flatten().map(|text| text.len()).sum::<usize>()
 }
 
 /// What becomes of a delivery after one of its attempts.

@@ -1,7 +1,7 @@
 //! What the dispatch gathers of calls while it holds its lock: counts at once, the rest for the store.
 
 use super::Deliveries;
-use super::delivery::{HookLatency, HookRecord, LastError};
+use super::delivery::{HookLatency, HookRecord, LastError, held_by_answer};
 use crate::Latency;
 use crate::record::{Timing, is_failure};
 use jackfield_events::Answer;
@@ -27,6 +27,22 @@ pub(crate) struct Called {
 pub(crate) enum Raw {
     Notice(Box<Settled>, Option<Timing>),
     Question(Box<Concluded>, Vec<Called>),
+}
+
+impl Raw {
+    /// About how many bytes of memory it takes. An event is counted with each that holds it.
+    pub(super) fn held_bytes(&self) -> usize {
+        let settled =
+            |settled: &Settled| size_of::<Settled>() + settled.event.held_bytes() + settled.detail.len();
+        match self {
+            Self::Notice(notice, _) => settled(notice),
+            Self::Question(concluded, calls) => {
+                let answer = |called: &Called| called.answer.as_ref().map_or(0, held_by_answer);
+                let called = calls.iter().map(|called| settled(&called.settled) + answer(called));
+                size_of::<Concluded>() + concluded.event.held_bytes() + called.sum::<usize>()
+            }
+        }
+    }
 }
 
 /// Held under the lock of the dispatch.

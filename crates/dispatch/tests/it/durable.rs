@@ -409,7 +409,7 @@ async fn all_given_up(server: &Server, letters: usize) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_never_comes_back_ends_in_dead_letters_lane_by_lane_in_order() {
+async fn a_receiver_that_never_comes_back_ends_in_dead_letters_and_what_follows_with_it_in_order() {
     // So many that its breaker opens, and each try waits for a probe.
     const LANES: usize = 12;
     const HOUR: u64 = 3600;
@@ -421,15 +421,18 @@ async fn a_receiver_that_never_comes_back_ends_in_dead_letters_lane_by_lane_in_o
         let away = Played::new(script);
         // The whole schedule, as it is if nobody says another: its pauses are 17 h 42 min 36 s, give or take a fifth.
         let server = Server::start(&folder, vec![(hook("a", CREATED, Mode::Notify), &away)]);
-        (0..2 * LANES).for_each(|number| server.create(&format!("k{}", number % LANES)));
+        for number in 0..2 * LANES {
+            server.create(&format!("k{}", number % LANES));
+            clock::sleep(Duration::from_millis(1)).await;
+        }
         let heads = all_given_up(&server, LANES).await.as_secs();
         assert!((14 * HOUR..24 * HOUR).contains(&heads), "the first of each lane: {heads} s");
         let others = all_given_up(&server, 2 * LANES).await.as_secs();
-        assert!((10 * HOUR..24 * HOUR).contains(&others), "those behind them: {others} s");
+        assert!(others < 8 * HOUR, "those behind them, which happened soon after: {others} s");
         let mut letters = server.dispatch.dead_letters().list(&DeadLetterFilter::default(), None, 100).items;
         letters.sort_by_key(|letter| letter.id);
         assert!(
-            letters.iter().all(|letter| letter.outcome == outcome && letter.attempts >= 10),
+            letters.iter().all(|letter| letter.outcome == outcome && letter.attempts >= 1),
             "{letters:?}"
         );
         for lane in 0..LANES {
