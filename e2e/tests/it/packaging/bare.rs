@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Unpacking a system, and packages that are set up in it, on a busy machine.
-const SLOW: Duration = Duration::from_secs(60);
+pub(super) const SLOW: Duration = Duration::from_secs(60);
 
 /// What the first process of such a system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +46,12 @@ impl Bare {
         let folder = Scratch::new()?;
         let root = folder.path().join("root");
         std::fs::create_dir(&root)?;
-        let unpacked = Program::new("tar")
-            .args(["--extract", "--numeric-owner", "--preserve-permissions", "--file"])
-            .args([archive.into_os_string(), "--directory".into(), root.clone().into_os_string()])
-            .run(SLOW)?;
-        ensure!(unpacked.code == Some(0), "{}", unpacked.stderr);
         let (holder, groups) = match init {
-            Init::Idle => (idle(&root)?, None),
+            Init::Idle => (idle(&root, &archive)?, None),
             Init::Systemd => {
                 let name = folder.path().file_name().context("a name")?.to_string_lossy();
                 let groups = ControlGroups::new(format!("jackfield-{name}"))?;
-                let Some(holder) = boot(&root, &groups) else { return Ok(None) };
+                let Some(holder) = boot(&root, &archive, &groups) else { return Ok(None) };
                 (holder?, Some(groups))
             }
         };
@@ -147,18 +142,22 @@ pub(super) fn signal(program: &Running, name: &str, signal: Signal) -> Result<()
     kill_process(pid, signal).context("signalling it")
 }
 
+/// A line of shell that unpacks the archive `$1` into the folder `$0`, in memory and in a mount namespace that the shell must
+/// have to itself: what a test leaves is gone with its processes, and nobody has to remove ten thousand files.
+pub(super) const UNPACK: &str = r#"mount -t tmpfs -o mode=0755,size=1g bare "$0"
+        tar --extract --numeric-owner --preserve-permissions --file "$1" --directory "$0""#;
+
 /// A system with a loopback and `/proc`, whose first process sleeps.
-fn idle(root: &Path) -> Result<Running> {
-    let script = r#"mount --bind "$0" "$0"
-        mount -t proc proc "$0/proc"
+fn idle(root: &Path, archive: &Path) -> Result<Running> {
+    let script = r#"mount -t proc proc "$0/proc"
         ip link set lo up
         echo ready
         exec chroot "$0" sleep infinity"#;
     let mut holder = Program::new("unshare")
-        .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "sh", "-ec", script])
-        .args([root])
+        .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "sh", "-ec"])
+        .args([format!("{UNPACK}\n{script}").as_ref(), root.as_os_str(), archive.as_os_str()])
         .start()?;
-    if holder.stdout().wait("a bare system", SOON, |lines| lines.first().cloned()).is_err() {
+    if holder.stdout().wait("a bare system", SLOW, |lines| lines.first().cloned()).is_err() {
         holder.wait(SOON)?;
         bail!("no namespaces for a bare system:{}", holder.last_words());
     }

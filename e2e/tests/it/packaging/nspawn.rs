@@ -6,25 +6,28 @@
 
 #![expect(clippy::print_stderr, reason = "the runner keeps it: what was left out, and why")]
 
+use super::bare::{SLOW, UNPACK};
 use anyhow::{Context, Result, bail};
 use jackfield_e2e::{Processes, Program, Running, SOON, eventually};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Goes into the groups named before `--`, and becomes what is named behind it.
-const ENTER: &str = r#"while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done
+/// Goes into the groups named after the archive and before `--`, and becomes what is named behind that.
+const ENTER: &str = r#"shift
+    while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done
     shift
     exec "$@""#;
 
-/// Starts the system in this folder with systemd as its first process; none where `systemd-nspawn` is not installed.
-pub(super) fn boot(root: &Path, groups: &ControlGroups) -> Option<Result<Running>> {
+/// Starts the system of this archive in this folder with systemd as its first process; none where `systemd-nspawn` is not installed.
+pub(super) fn boot(root: &Path, archive: &Path, groups: &ControlGroups) -> Option<Result<Running>> {
     if Program::new("systemd-nspawn").args(["--version"]).run(SOON).is_err() {
         eprintln!("systemd-nspawn is not installed: nothing was installed where systemd runs");
         return None;
     }
-    let start = Program::new("sh")
-        .args(["-ec", ENTER, "sh"])
+    let start = Program::new("unshare")
+        .args(["--mount", "sh", "-ec"])
+        .args([format!("{UNPACK}\n{ENTER}").as_ref(), root.as_os_str(), archive.as_os_str()])
         .args(&groups.folders)
         .args(["--", "systemd-nspawn", "--boot", "--private-network", "--register=no", "--keep-unit"])
         .args(["--console=pipe", "--quiet", "--resolv-conf=off", "--timezone=off", "--link-journal=no"])
@@ -35,7 +38,7 @@ pub(super) fn boot(root: &Path, groups: &ControlGroups) -> Option<Result<Running
 
 /// The first process of a system, a child of who holds it that has this name: others come and go before it.
 pub(super) fn first_process(holder: &mut Running, name: &str) -> Result<u32> {
-    eventually("first process of a bare system", SOON, || {
+    eventually("first process of a bare system", SLOW, || {
         let now = Processes::now()?;
         let found = now.children(holder.pid()).into_iter().find(|pid| now.name(*pid) == Some(name));
         if found.is_none()
