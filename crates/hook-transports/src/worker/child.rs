@@ -306,6 +306,7 @@ mod tests {
     async fn a_pipe_that_is_full_is_waited_for_and_not_asked_again_and_again() {
         let (stdin, reader) = pipe::pipe().expect("a pipe");
         let (_printing, stdout) = pipe::pipe().expect("a pipe");
+        stdin.writable().await.expect("the reactor has seen that it takes something");
         let state = State {
             protocol: Protocol::default(),
             answers: HashMap::new(),
