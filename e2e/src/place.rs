@@ -142,11 +142,26 @@ impl Scratch {
     }
 }
 
+/// Removes what killed servers with their data below a folder left in memory for the next start.
+fn remove_spares(folder: &Path, depth: u32) {
+    let below = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let path = entry.path();
+        let spare = std::fs::read_to_string(path.join("spare")).unwrap_or_default();
+        if entry.file_name() == "events" && spare.ends_with(".spare") {
+            std::fs::remove_file(spare).unwrap_or_default();
+        } else if depth > 0 {
+            remove_spares(&path, depth - 1);
+        }
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
+        remove_spares(&self.path, 4);
         // What remains is in the target directory, where nobody minds it.
         std::fs::remove_dir_all(&self.path).unwrap_or_default();
     }

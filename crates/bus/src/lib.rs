@@ -45,4 +45,6 @@ pub use bus::{Bus, Sink};
 pub use epochs::Epochs;
 pub use jackfield_journal::Limit;
 pub use ledger::OpenPair;
-pub use outbox::{Fsync, Outbox, OutboxConfig, OutboxCounters, OutboxError, OutboxState, Read, Recovered};
+pub use outbox::{
+    Fsync, Outbox, OutboxConfig, OutboxCounters, OutboxError, OutboxState, Read, Recovered, SpareFolder,
+};

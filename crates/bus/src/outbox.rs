@@ -1,7 +1,9 @@
 //! The outbox: every notice in one log on disk, so that no crash loses what a hook has not got yet.
 //!
 //! [`crate::Bus`] appends; a thread of its own writes. A notice can be read once it is written (not: synced), so that
-//! what a hook was told survives the end of the process. The newest notices stay in memory, where most are read.
+//! what a hook was told survives the end of the process. A spare in memory keeps what is not written yet over that end.
+//!
+//! The newest notices stay in memory, where most are read.
 //! If the disk is full or slow, what memory does not hold any longer is lost, counted and told by `events_lost`;
 //! delivery goes on from memory meanwhile.
 
@@ -10,18 +12,19 @@ mod counters;
 mod losses;
 mod opening;
 mod reading;
+mod spare;
 mod tail;
 mod writing;
 
-pub use config::{Fsync, OutboxConfig, OutboxError};
+pub use config::{Fsync, OutboxConfig, OutboxError, SpareFolder};
 pub use counters::{OutboxCounters, OutboxState};
 pub use opening::Recovered;
 pub use reading::Read;
 
 use crate::ledger::Ledger;
 use counters::Counters;
-use jackfield_events::{Event, LossCause};
-use jackfield_journal::Reader;
+use jackfield_events::{Class, Event, LossCause};
+use jackfield_journal::{Reader, Spared};
 use jackfield_runtime::{Joining, Tasks};
 use losses::{Loss, Losses};
 use std::fmt;
@@ -50,6 +53,7 @@ struct Inner {
     head: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
     losses: Mutex<Losses>,
+    spare: Mutex<Option<spare::Kept>>,
     lost: Notify,
     counters: Counters,
     thread: Mutex<Option<Joining<()>>>,
@@ -59,6 +63,7 @@ impl Outbox {
     /// Takes a notice: the bus calls it, in the order of `seq`. It pushes and returns.
     pub(crate) fn append(&self, event: &Arc<Event>) {
         let inner = &*self.0;
+        inner.spare_it(event);
         let (evicted, begins, direct) = {
             let mut tail = inner.tail();
             tail.push(event);
@@ -148,6 +153,29 @@ impl Inner {
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<spare::Kept>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From when this returns the notice survives the process.
+    fn spare_it(&self, event: &Event) {
+        if event.spec().class != Class::Durable {
+            return;
+        }
+        let (stamp, line) = (event.stamp(), event.json());
+        let mut spare = self.spare();
+        let Some(kept) = spare.as_mut() else { return };
+        match kept.put(stamp.seq, stamp.time, line) {
+            Ok(Spared::Yes) => {}
+            Ok(Spared::Full) => self.counters.not_spared(),
+            Err(error) => {
+                tracing::error!(%error, "Nothing outlives this server any more but what is written");
+                self.counters.not_spared();
+                *spare = None;
+            }
+        }
     }
 
     /// The ledger sees what the writer never will.

@@ -23,6 +23,7 @@
 //! - A failed flush leaves nothing of what it should have written; the same positions may be appended again.
 //! - Readers see what was flushed, whole records only, and never wait for a sync.
 //! - Retention removes whole segments, the oldest first.
+//! - A [`Spare`] keeps what no flush has written yet over the end of the process.
 //! - There are no threads and no clock in here: calls block on the disk, and times are parameters.
 //!
 //! The form on disk: `<folder>/<first position, 20 digits>.seg`; a head of 16 bytes (`JFJOURNL`, version as u32, zero as
@@ -39,6 +40,7 @@ mod frame;
 mod reader;
 mod scan;
 mod segment;
+mod spare;
 mod writer;
 
 #[cfg(test)]
@@ -47,4 +49,5 @@ mod faults;
 pub use frame::MAX_BODY;
 pub use reader::{Batch, Limit, Reader, Record};
 pub use segment::{Corrupt, JournalConfig, JournalError, MAX_POSITION, TRIES};
+pub use spare::{Spare, Spared, read_spare};
 pub use writer::{Opened, Recovery, Removed, Retired, Syncer, Writer};

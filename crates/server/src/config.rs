@@ -26,7 +26,7 @@ pub use hook::{Cwd, EnvironmentFrom, Handler, Hook, HookOrigin, PoolSize, Progra
 pub use kinds::{
     ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork, Secret,
 };
-pub use kinds::{SecretRef, SigningSecret, StartWord, Url, Variable};
+pub use kinds::{SecretRef, SigningSecret, SpareWord, StartWord, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
 pub use problem::{Colour, Problems, nearest};
 pub use reference::{example, reference};

@@ -305,6 +305,7 @@ fn with_outbox(
             // Whole segments are removed: a few of them must be less than what is kept.
             segment_bytes: defaults.segment_bytes.min(events.retain_bytes.0 / 8),
             memory_bytes: usize::try_from(events.memory.0).unwrap_or(usize::MAX),
+            spare: events.spare.folder(),
             ..defaults
         },
         tasks,

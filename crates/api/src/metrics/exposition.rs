@@ -258,6 +258,11 @@ impl Reading {
         out.counter("jackfield_outbox_sync_errors", "Syncs that failed", outbox.sync_errors)?;
         out.counter("jackfield_outbox_lost_events", "Notices that are lost", outbox.lost)?;
         out.counter(
+            "jackfield_outbox_unspared_events",
+            "Notices for which the spare in memory had no room while they were not written",
+            outbox.not_spared,
+        )?;
+        out.counter(
             "jackfield_outbox_unreadable_events",
             "Stored notices that could not be read back",
             outbox.unreadable,

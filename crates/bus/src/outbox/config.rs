@@ -30,10 +30,23 @@ pub struct OutboxConfig {
     pub segment_bytes: u64,
     /// Bytes of notices held in memory at most.
     pub memory_bytes: usize,
+    /// Where what is not written yet outlives the process.
+    pub spare: SpareFolder,
+}
+
+/// The folder of a file system in memory (tmpfs) in which what is not written yet outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpareFolder {
+    /// None: what is not written goes with the process.
+    Off,
+    /// The first of these that can be used, or none.
+    FirstOf(Vec<PathBuf>),
+    /// This one.
+    At(PathBuf),
 }
 
 impl OutboxConfig {
-    /// The defaults: sync every 20 ms; 72 hours and 4 GiB on disk, in segments of 32 MiB; 64 MiB in memory.
+    /// The defaults: sync every 20 ms; 72 hours and 4 GiB on disk, in segments of 32 MiB; 64 MiB in memory; no spare.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -43,6 +56,7 @@ impl OutboxConfig {
             retain: Duration::from_secs(72 * 60 * 60),
             segment_bytes: 32 << 20,
             memory_bytes: 64 << 20,
+            spare: SpareFolder::Off,
         }
     }
 
@@ -66,6 +80,14 @@ pub enum OutboxError {
     /// The log.
     #[error("cannot open the log of events: {0}")]
     Journal(#[from] JournalError),
+    /// The spare in memory.
+    #[error("cannot keep the newest events in {}: {source}", folder.display())]
+    Spare {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Reading it, or starting the thread that writes it.
     #[error("cannot open the log of events: {0}")]
     Io(#[from] std::io::Error),

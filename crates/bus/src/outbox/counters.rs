@@ -29,6 +29,8 @@ pub struct OutboxCounters {
     pub sync_errors: u64,
     /// Notices that are lost.
     pub lost: u64,
+    /// Notices for which the spare had no room: they did not outlive the process until they were written.
+    pub not_spared: u64,
     /// Stored notices that could not be read back.
     pub unreadable: u64,
     /// Notices in memory.
@@ -49,6 +51,7 @@ pub(crate) struct Counters {
     syncs: AtomicU64,
     sync_errors: AtomicU64,
     lost: AtomicU64,
+    not_spared: AtomicU64,
     unreadable: AtomicU64,
     /// 0, or 1 + the place of the cause in [`LossCause::ALL`].
     cause: AtomicU8,
@@ -81,6 +84,10 @@ impl Counters {
         self.lost.fetch_add(events, Ordering::Relaxed);
     }
 
+    pub(crate) fn not_spared(&self) {
+        self.not_spared.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn unreadable(&self, events: u64) {
         self.unreadable.fetch_add(events, Ordering::Relaxed);
     }
@@ -107,6 +114,7 @@ impl Counters {
             syncs: read(&self.syncs),
             sync_errors: read(&self.sync_errors),
             lost: read(&self.lost),
+            not_spared: read(&self.not_spared),
             unreadable: read(&self.unreadable),
             memory_events,
             memory_bytes,

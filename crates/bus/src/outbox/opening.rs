@@ -2,6 +2,7 @@
 
 use super::counters::Counters;
 use super::losses::Losses;
+use super::spare::{self, Kept};
 use super::tail::Tail;
 use super::writing::Writing;
 use super::{Fsync, Inner, Outbox, OutboxConfig, OutboxError};
@@ -37,6 +38,8 @@ pub struct Recovered {
     pub last_session: SessionId,
     /// Numbers of events go on above this one.
     pub last_seq: u64,
+    /// Notices that were not written when it ended, and are from its spare.
+    pub spared: usize,
     /// Bytes of a notice that was being written when it ended.
     pub torn_bytes: u64,
     /// Bytes of the log that hold no notices, as far as the log was read.
@@ -54,6 +57,7 @@ impl Default for Recovered {
             last_conn: ConnId(0),
             last_session: SessionId(0),
             last_seq: 0,
+            spared: 0,
             torn_bytes: 0,
             corrupt_bytes: 0,
             unreadable: 0,
@@ -67,10 +71,11 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError`].
     pub fn open(config: OutboxConfig, tasks: &Tasks) -> Result<(Self, Recovered), OutboxError> {
-        let Opened { writer, reader, recovery } = Writer::open(config.journal())?;
+        let Opened { mut writer, reader, recovery } = Writer::open(config.journal())?;
+        let spared = spare::recover(&config.folder, &mut writer, reader.last().unwrap_or(0))?;
         let corrupt_bytes = recovery.corrupt.iter().map(|corrupt| corrupt.bytes).sum();
         let torn_bytes = recovery.torn_bytes;
-        let mut recovered = Recovered { torn_bytes, corrupt_bytes, ..Recovered::default() };
+        let mut recovered = Recovered { torn_bytes, corrupt_bytes, spared, ..Recovered::default() };
         let ledger = recover(&config, &reader, &mut recovered)?;
         recovered.report();
         let inner = Arc::new(Inner {
@@ -83,6 +88,7 @@ impl Outbox {
             dirty: Notify::new(),
             ledger: Mutex::new(ledger),
             losses: Mutex::new(Losses::default()),
+            spare: Mutex::new(Kept::begin(&config.folder, &config.spare)?),
             lost: Notify::new(),
             counters: Counters::default(),
             thread: Mutex::new(None),
@@ -152,7 +158,10 @@ fn replay(ledger: &mut Ledger, reader: &Reader, recovered: &mut Recovered) -> io
 
 impl Recovered {
     fn report(&self) {
-        let Self { torn_bytes, corrupt_bytes, unreadable, .. } = *self;
+        let Self { spared, torn_bytes, corrupt_bytes, unreadable, .. } = *self;
+        if spared > 0 {
+            tracing::info!(spared, "Events that the last server had not written yet are stored");
+        }
         if torn_bytes > 0 {
             tracing::warn!(torn_bytes, "An event was being written when the last server ended, it is cut");
         }

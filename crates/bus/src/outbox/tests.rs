@@ -437,3 +437,92 @@ async fn old_notices_go_by_size_and_what_is_missing_at_the_beginning_is_counted(
     life.bus.emit(&Scope::default(), &delete);
     life.end().await;
 }
+
+/// A folder in memory, or none on a machine without one.
+fn memory() -> Option<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").ok()
+}
+
+fn with_spare(folder: &Path, memory: &Path) -> OutboxConfig {
+    OutboxConfig { spare: SpareFolder::At(memory.to_owned()), ..OutboxConfig::new(folder) }
+}
+
+/// What a killed server leaves on disk: `from` as it is now, in `to`.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (entry, to) = (entry.unwrap(), to.to_owned());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// The files of a folder in memory.
+fn spares(memory: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(memory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn what_was_told_while_the_writer_stood_still_is_there_though_the_server_was_killed() {
+    let (Some(memory), folder) = (memory(), tempfile::tempdir().unwrap()) else { return };
+    let (data, left) = (folder.path().join("events"), folder.path().join("left"));
+    let life = Life::with(with_spare(&data, memory.path()));
+    life.create_all(0..5).await;
+    {
+        // The writer waits for the ledger before it writes.
+        let _ledger = life.outbox.0.ledger();
+        for number in 0..100 {
+            life.create(&format!("x{number}"));
+        }
+        copy(&data, &left);
+    }
+    // The server runs, and so its spare is not taken from it.
+    let other = Life::with(with_spare(&left, memory.path()));
+    assert_eq!((other.recovered.spared, seqs(&other.all(0).await)), (0, (1..=5).collect()));
+    other.end().await;
+
+    // A process that ended holds no lock: the file under another name is as it was, and nobody's.
+    std::fs::remove_dir_all(&left).unwrap();
+    copy(&data, &left);
+    for path in left.join("log").read_dir().unwrap() {
+        std::fs::remove_file(path.unwrap().path()).unwrap();
+    }
+    let spare = memory.path().join("left");
+    std::fs::copy(&spares(memory.path())[0], &spare).unwrap();
+    std::fs::write(left.join("spare"), spare.to_str().unwrap()).unwrap();
+    let next = Life::with(with_spare(&left, memory.path()));
+    assert!(next.recovered.spared >= 100 && !spare.exists(), "{:?}", next.recovered);
+    assert_eq!(seqs(&next.all(5).await), (6..=105).collect::<Vec<_>>());
+    next.end().await;
+    life.end().await;
+    // Who ends in order leaves nothing.
+    assert_eq!((spares(memory.path()), data.join("spare").exists()), (vec![], false));
+}
+
+#[tokio::test]
+async fn what_is_no_spare_of_ours_is_not_read_and_not_removed() {
+    let (Some(memory), folder) = (memory(), tempfile::tempdir().unwrap()) else { return };
+    let (target, link) = (memory.path().join("target"), memory.path().join("link"));
+    std::fs::write(&target, "of somebody else").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    for note in
+        [link.as_os_str().as_encoded_bytes(), b"/dev/null", b"", b"no/such/file", b"\xFF\0x", b"/dev/tty"]
+    {
+        std::fs::write(folder.path().join("spare"), note).unwrap();
+        let life = Life::with(with_spare(folder.path(), memory.path()));
+        assert_eq!(life.recovered.spared, 0);
+        life.create_all(0..1).await;
+        life.end().await;
+    }
+    assert!(target.exists() && link.exists());
+}
+
+#[test]
+fn a_folder_that_does_not_lie_in_memory_is_refused_when_it_is_named() {
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let refused = Outbox::open(with_spare(folder.path(), folder.path()), &Tasks::new());
+    assert!(refused.unwrap_err().to_string().contains("is not on a file system in memory"));
+}

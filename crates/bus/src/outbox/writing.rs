@@ -3,7 +3,7 @@
 use super::Inner;
 use super::losses::Loss;
 use super::tail::{Gap, GapKind};
-use super::{Fsync, Given};
+use super::{Fsync, Given, spare};
 use crate::ledger::How;
 use jackfield_events::{Class, Event, LossCause};
 use jackfield_journal::Writer;
@@ -159,6 +159,9 @@ impl Writing {
             tracing::info!("The log of events is written again");
         }
         inner.counters.wrote(events, bytes);
+        if let (Some(last), Some(spare)) = (batch.last(), inner.spare().as_mut()) {
+            spare.settle(last.stamp().seq);
+        }
         let (visible, evicted) = {
             let mut tail = inner.tail();
             tail.in_hand = 0;
@@ -212,6 +215,9 @@ impl Writing {
             last = removed.last,
             "The log of events was removed, it is made again with what is in memory"
         );
+        if let Some(Err(error)) = inner.spare().as_ref().map(spare::Kept::take_note) {
+            tracing::debug!(%error, "The next server will not find the spare");
+        }
         // Its file may be gone with the log, and what it knows cannot be read again: it is kept with the next write.
         self.since_ledger = u64::MAX;
         let mut tail = inner.tail();
@@ -256,6 +262,9 @@ impl Writing {
     fn end(mut self) {
         if self.inner.config.fsync != Fsync::Off {
             self.inner.synced(self.writer.sync());
+        }
+        if let Some(spare) = self.inner.spare().take() {
+            spare.end();
         }
         let (given, visible) = {
             let mut tail = self.inner.tail();

@@ -4,7 +4,7 @@ use super::problem::Severity;
 use super::source::{At, Entry, Node, Raw};
 use super::value::{Reading, Value, quoted};
 use jackfield_api::Origins;
-use jackfield_bus::Fsync;
+use jackfield_bus::{Fsync, SpareFolder};
 use jackfield_events::EventType;
 use jackfield_hook_transports::{ProgramError, Secret as SigningKey};
 use jackfield_media::{StreamKey, UnixTime};
@@ -12,6 +12,7 @@ use jackfield_net::ListenAddr;
 use jackfield_net::proxy::Network;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often the log of events may be synced.
@@ -90,6 +91,56 @@ impl Value for FsyncWord {
             }
             Fsync::Always => quoted("always"),
             Fsync::Off => quoted("off"),
+        }
+    }
+}
+
+/// Where the newest events outlive the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpareWord {
+    /// Where such things lie.
+    Auto,
+    /// Nowhere.
+    Off,
+    /// In this folder.
+    At(PathBuf),
+}
+
+impl SpareWord {
+    /// The folders that it means.
+    #[must_use]
+    pub fn folder(&self) -> SpareFolder {
+        match self {
+            Self::Off => SpareFolder::Off,
+            Self::At(folder) => SpareFolder::At(folder.clone()),
+            Self::Auto => {
+                // systemd names the folders of `RuntimeDirectory=`, one behind the other.
+                let named = std::env::var_os("RUNTIME_DIRECTORY").unwrap_or_default();
+                let named = std::env::split_paths(&named).filter(|path| path.is_absolute());
+                SpareFolder::FirstOf(named.chain([PathBuf::from("/dev/shm")]).collect())
+            }
+        }
+    }
+}
+
+impl Value for SpareWord {
+    const TYPE: &'static str = "absolute path, or the word `auto` or `off`";
+
+    fn read(node: &Node, cx: &mut Reading) -> Option<Self> {
+        let text = String::read(node, cx)?;
+        match text.as_str() {
+            "auto" => Some(Self::Auto),
+            "off" => Some(Self::Off),
+            path if path.starts_with('/') && !path.contains('\0') => Some(Self::At(path.into())),
+            other => super::value::unknown_word(cx, &node.at, other, &["auto", "off", "/a/folder"]),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Auto => quoted("auto"),
+            Self::Off => quoted("off"),
+            Self::At(folder) => quoted(&folder.to_string_lossy()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kinds::{
     ApiOrigins, Command, EventNames, FsyncWord, Headers, ListenOrOff, OnErrorWord, ProxyNetwork,
-    SigningSecret, StartWord, Url, Variable,
+    SigningSecret, SpareWord, StartWord, Url, Variable,
 };
 use super::table::tables;
 use super::value::words;
@@ -215,6 +215,10 @@ tables! {
         retain_bytes: ByteSize = "4GiB" in 1048576 ..= 1099511627776,
         /// The newest are held in memory too; so much is kept of them while the disk is full.
         memory: ByteSize = "64MiB" in 1048576 ..= 17179869184,
+        /// Where what is not written yet outlives the server, so that `kill -9` loses nothing: a folder of a file system in
+        /// memory (tmpfs); `auto`, which is `$RUNTIME_DIRECTORY` or else `/dev/shm`; or `off`. A file of up to 8 MiB lies
+        /// there while the server runs, and until it is started again after a kill.
+        spare: SpareWord = "auto",
     }
 
     /// What became of deliveries and questions: kept on disk to be looked at, by the API and `jackfield explain`.
