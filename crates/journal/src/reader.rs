@@ -82,7 +82,7 @@ impl Reader {
     /// The records after this position, the oldest first. What retention has removed is not there.
     ///
     /// What stands before a place that the disk cannot read is read; then the place is an error, as often as
-    /// [`TRIES`] says for each segment, and from then on a corrupt stretch.
+    /// [`TRIES`](crate::TRIES) says for each segment, and from then on a corrupt stretch.
     ///
     /// # Errors
     /// A file that cannot be read. One that is gone is taken for removed.
