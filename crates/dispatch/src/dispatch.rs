@@ -53,8 +53,9 @@ pub(crate) struct Inner {
     wanted: AtomicU64,
     state: Mutex<State>,
     pub(crate) tasks: Tasks,
-    /// Facts may come from threads that are not the runtime's, such as a drop at the end of `main`.
-    runtime: Handle,
+    /// Where notices are read and delivered. Facts may come from threads that are no runtime's, such as a drop at the end
+    /// of `main`.
+    notices: Handle,
     /// The core wants to know the time earlier than the ticker sleeps.
     sooner: Arc<Notify>,
     /// Something has ended: whoever waits for quiet looks again.
@@ -98,6 +99,13 @@ impl Dispatch {
     /// `masker` masks the secrets of questions that are told as notices.
     #[must_use]
     pub fn new(config: DispatchConfig, masker: Masker, tasks: &Tasks) -> Self {
+        Self::with_notices_on(Handle::current(), config, masker, tasks)
+    }
+
+    /// The same, with a runtime for notices: however many there are, they hold up nothing of the one that it is made in,
+    /// which asks the questions.
+    #[must_use]
+    pub fn with_notices_on(notices: Handle, config: DispatchConfig, masker: Masker, tasks: &Tasks) -> Self {
         let DispatchConfig { notice_concurrency, question_budget } = config;
         let core = CoreConfig { notice_concurrency, seed: random::number() };
         let state = State {
@@ -116,7 +124,7 @@ impl Dispatch {
             wanted: AtomicU64::new(0),
             state: Mutex::new(state),
             tasks: tasks.clone(),
-            runtime: Handle::current(),
+            notices,
             sooner: Arc::new(Notify::new()),
             ended: Notify::new(),
             changed: Arc::new(Notify::new()),

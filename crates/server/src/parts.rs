@@ -30,6 +30,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Requests to webhooks under way at once, over all hooks: each holds a descriptor.
 const MAX_REQUESTS: usize = 1024;
@@ -78,8 +79,8 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Builds and starts everything; the listeners come last.
-    pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
+    /// Builds and starts everything; the listeners come last. Notices are delivered in a runtime of their own.
+    pub(crate) async fn start(config: &Config, notices: &Handle) -> Result<Self, StartError> {
         let tasks = Tasks::new();
         // Before anything takes memory or descriptors: its programs inherit neither.
         let launcher = Launcher::start(LauncherConfig::default(), &tasks).await?;
@@ -91,9 +92,10 @@ impl Parts {
         let masker = Masker::new(&config.security.secret_params);
         let bus = Bus::new(&node_name(config), masker.clone());
         let (bus, recovered) = with_outbox(bus, config, &folder, &tasks)?;
-        let dispatch = Dispatch::new(dispatch_config(config), masker.clone(), &tasks);
+        let dispatch =
+            Dispatch::with_notices_on(notices.clone(), dispatch_config(config), masker.clone(), &tasks);
         keep_notices(&dispatch, &bus, config, &folder)?;
-        dispatch.keep_deliveries(visible::deliveries(config, &folder, masker.clone(), &tasks)?);
+        dispatch.keep_deliveries(visible::deliveries(config, &folder, masker.clone(), (&tasks, notices))?);
         let user_agent = concat!("jackfield/", env!("CARGO_PKG_VERSION"));
         let outbound = Outbound::new(MAX_REQUESTS, user_agent);
         let host = Host { launcher: launcher.clone(), outbound, tasks: tasks.clone(), masker };

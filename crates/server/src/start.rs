@@ -17,6 +17,7 @@ use jackfield_net::tls::{CertificateError, TlsError};
 use jackfield_process::StartError as HelperError;
 use jackfield_runtime::{Tasks, clock};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How long the reader of the log is given for the last lines.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -100,21 +101,26 @@ impl Server {
     pub fn run_with(self, up: impl FnOnce(Inside)) -> Result<(), StartError> {
         let (lines, waiting) = logging::start(&self.config.server);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // Threads of their own for notices: at 55,000 a second the media of 200 viewers waited up to 96 ms (p99) for its
+        // turn behind them, on one core.
+        let notices =
+            tokio::runtime::Builder::new_multi_thread().thread_name("notices").enable_all().build()?;
         let result = runtime.block_on(async {
             let log = Tasks::new();
             drop(log.spawn("log", waiting.write(log.clone())));
-            let result = Box::pin(self.serve(up)).await;
+            let result = Box::pin(self.serve(notices.handle(), up)).await;
             lines.flush(clock::now().after(LAST_WORDS)).await;
             result
         });
         // What still runs is given up: a second signal, or a reader that never reads.
+        notices.shutdown_background();
         runtime.shutdown_background();
         result
     }
 
-    async fn serve(self, up: impl FnOnce(Inside)) -> Result<(), StartError> {
+    async fn serve(self, notices: &Handle, up: impl FnOnce(Inside)) -> Result<(), StartError> {
         let mut signals = Signals::new()?;
-        let mut parts = Parts::start(&self.config).await?;
+        let mut parts = Parts::start(&self.config, notices).await?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "Jackfield is up");
         up(parts.inside());
         loop {

@@ -11,14 +11,16 @@ use jackfield_http::{HttpConfig, HttpServer};
 use jackfield_net::BindError;
 use jackfield_rtmp_server::CountersSnapshot;
 use jackfield_runtime::Tasks;
+use tokio::runtime::Handle;
 
-/// Where it is kept what becomes of deliveries.
+/// Where it is kept what becomes of deliveries; it is written where notices are delivered.
 pub(crate) fn deliveries(
     config: &Config,
     folder: &DataFolder,
     masker: Masker,
-    tasks: &Tasks,
+    (tasks, notices): (&Tasks, &Handle),
 ) -> Result<Deliveries, StartError> {
+    let _context = notices.enter();
     let kept = DeliveriesConfig {
         retain: config.deliveries.retain,
         retain_bytes: config.deliveries.retain_bytes.0,

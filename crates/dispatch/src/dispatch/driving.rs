@@ -112,7 +112,7 @@ impl Inner {
     /// Runs the call of a notice in a task of its own.
     pub(super) fn start(self: &Arc<Self>, state: &mut State, request: Request<Handler>) {
         let (id, inner) = (request.call, Arc::clone(self));
-        let _context = self.runtime.enter();
+        let _context = self.notices.enter();
         let task = self.tasks.spawn("hook-notice", async move {
             let reply = make(request).await;
             inner.finished(id, reply);

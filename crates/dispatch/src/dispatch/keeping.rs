@@ -149,6 +149,7 @@ impl Dispatch {
             Arc::clone(&self.0.changed),
             self.0.tasks.stopping(),
         );
+        let _context = self.0.notices.enter();
         drop(self.0.tasks.spawn("hooks-cursors", saver));
         Ok(())
     }
@@ -293,7 +294,7 @@ impl State {
                 let called = Arc::new(Notify::new());
                 let courier =
                     courier::serve(Arc::downgrade(inner), feed.clone(), Arc::clone(&called), outbox);
-                let _context = inner.runtime.enter();
+                let _context = inner.notices.enter();
                 (called, inner.tasks.spawn("hooks-courier", courier))
             });
             called.notify_one();

@@ -74,7 +74,7 @@ impl Inner {
     /// Tells these dead letters once more, one after the other as there is room.
     pub(crate) fn replay(self: &Arc<Self>, store: Arc<Store>, hook_id: Text, letters: Vec<DeadLetterId>) {
         let (inner, stopping) = (Arc::downgrade(self), self.tasks.stopping());
-        let _context = self.runtime.enter();
+        let _context = self.notices.enter();
         drop(self.tasks.spawn("hooks-replay", async move {
             for (index, id) in letters.iter().enumerate() {
                 let told = tell_again(&inner, &store, &hook_id, *id);
