@@ -7,7 +7,7 @@ mod log;
 
 use anyhow::{Context, Result};
 use jackfield_e2e::rtmp::Client;
-use jackfield_e2e::{Receiver, SOON, Server};
+use jackfield_e2e::{Receiver, SOON, Server, eventually};
 use serde_json::Value;
 
 /// Publishes under this name and leaves again.
@@ -26,12 +26,16 @@ fn told_of_starts(receiver: &Receiver, more: &str) -> String {
     format!("[[hook]]\nname = \"starts\"\non = [\"publish_start\"]\nurl = \"{url}\"\n{more}\n")
 }
 
-/// The keys that the receiver was told of, in the order of the events, once it knows of `last`. Each has but one start here,
-/// and the order of different keys is nobody's promise.
-fn starts(receiver: &Receiver, last: &str) -> Result<Vec<String>> {
+/// The keys that the receiver was told of, in the order of the events, once it knows of so many and of `last` among them.
+/// Each has but one start here, and the order of different keys is nobody's promise.
+fn starts(receiver: &Receiver, count: usize, last: &str) -> Result<Vec<String>> {
     let last = format!("live/{last}");
-    receiver.wait(&last, SOON, |request| request.json()["stream_key"] == last.as_str())?;
-    let mut told: Vec<Value> = receiver.requests().all().iter().map(jackfield_e2e::Request::json).collect();
-    told.sort_by_key(|event| event["seq"].as_str().and_then(|seq| seq.parse::<u64>().ok()));
-    Ok(told.iter().filter_map(|event| event["stream_key"].as_str().map(str::to_owned)).collect())
+    eventually(&format!("{count} starts, {last} among them"), SOON, || {
+        let mut told: Vec<Value> =
+            receiver.requests().all().iter().map(jackfield_e2e::Request::json).collect();
+        told.sort_by_key(|event| event["seq"].as_str().and_then(|seq| seq.parse::<u64>().ok()));
+        let keys = told.iter().filter_map(|event| event["stream_key"].as_str().map(str::to_owned));
+        let keys: Vec<String> = keys.collect();
+        Ok((keys.len() >= count && keys.contains(&last)).then_some(keys))
+    })
 }

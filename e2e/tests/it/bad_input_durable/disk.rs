@@ -41,7 +41,7 @@ fn on_a_small_disk() -> Result<Option<(Scratch, Receiver, Server)>> {
     let server =
         Server::builder().binary(small(&folder, "")?).config(told_of_starts(&receiver, "")).start()?;
     publish(&server, "before")?;
-    starts(&receiver, "before")?;
+    starts(&receiver, 1, "before")?;
     Ok(Some((folder, receiver, server)))
 }
 
@@ -84,7 +84,7 @@ fn a_disk_that_fills_up_delays_no_event_and_what_memory_held_is_stored_when_ther
     for number in 0..12 {
         publish(&server, &format!("full-{number}"))?;
     }
-    starts(&receiver, "full-11")?;
+    starts(&receiver, 13, "full-11")?;
     server.wait_log("that it is full", SOON, |line| {
         line.message() == "The log of events cannot be written, events are held in memory"
     })?;
@@ -93,7 +93,7 @@ fn a_disk_that_fills_up_delays_no_event_and_what_memory_held_is_stored_when_ther
         line.message() == "The log of events is written again"
     })?;
     publish(&server, "after")?;
-    let told = starts(&receiver, "after")?;
+    let told = starts(&receiver, 14, "after")?;
     ensure!(told.len() == 14, "told {told:?}");
     eventually("all of them in the log", SOON, || Ok((stored(&server)? == told).then_some(())))?;
     server.stop().map(drop)
@@ -129,7 +129,7 @@ fn a_disk_that_becomes_read_only_delays_no_event() -> Result<()> {
     for number in 0..3 {
         publish(&server, &format!("closed-{number}"))?;
     }
-    let told = starts(&receiver, "closed-2")?;
+    let told = starts(&receiver, 4, "closed-2")?;
     ensure!(told.len() == 4, "told {told:?}");
     server.stop().map(drop)
 }

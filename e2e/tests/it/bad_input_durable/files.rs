@@ -162,7 +162,7 @@ fn a_hook_whose_place_in_the_log_cannot_be_read_is_told_all_that_the_log_has() -
         server.wait_log("that it cannot be read", SOON, |line| {
             line.message().starts_with("A hook's place in the log cannot be read")
         })?;
-        starts(&receiver, "kept").with_context(|| format!("{hostile:?}"))?;
+        starts(&receiver, 1, "kept").with_context(|| format!("{hostile:?}"))?;
         let ended = server.stop()?;
         is_proper(&ended.log.join("\n"))?;
     }
@@ -187,7 +187,7 @@ fn places_in_the_log_that_belong_to_no_hook_are_left_alone() -> Result<()> {
     let receiver = Receiver::start(|_| Reply::status(204))?;
     let server = Server::builder().data_dir(&data).config(told_of_starts(&receiver, "")).start()?;
     publish(&server, "now")?;
-    starts(&receiver, "now")?;
+    starts(&receiver, 1, "now")?;
     let ended = server.stop()?;
     is_proper(&ended.log.join("\n"))?;
     ensure!(!folder.path().join("starts.json").exists() && !data.join("starts.json").exists(), "it got out");
