@@ -287,16 +287,17 @@ impl Stream {
             return;
         }
         self.flush().await;
+        let resume = self.hub.config.resume;
+        // Whoever hears of the stop finds the key free.
+        self.entry.status.facts().state = if resume.is_zero() { State::Absent } else { State::Resumable };
         if let Some(session) = self.session.take() {
             session.end(reason);
         }
-        let resume = self.hub.config.resume;
         if resume.is_zero() {
             self.end_life(now, reason);
             return;
         }
         self.resumable = Some((now.after(resume), reason));
-        self.entry.status.facts().state = State::Resumable;
         self.fanout.new_session();
     }
 

@@ -3,14 +3,14 @@
 use super::fanout::Fanout;
 use crate::inbox::FromPublisher;
 use crate::status::Status;
-use crate::{Hub, HubConfig, PublishGrantParts, Stage, Stages, Takeover};
+use crate::{Hub, HubConfig, Presence, PublishGrantParts, Stage, Stages, Takeover};
 use bytes::Bytes;
-use jackfield_bus::Bus;
+use jackfield_bus::{Bus, Sink};
 use jackfield_events::notices::PublishStart;
-use jackfield_events::{EndReason, Masker, Protocol, PublishType, Scope};
+use jackfield_events::{EndReason, Event, EventSet, EventType, Masker, Protocol, PublishType, Scope};
 use jackfield_media::{Codec, Epoch, Frame, FrameClass, MediaTime, StreamKey, Track, TrackId, TrackKind};
 use jackfield_runtime::{Tasks, clock};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tracing::Instrument;
 
@@ -95,4 +95,37 @@ async fn a_stream_logs_as_itself_and_not_as_the_connection_that_began_it() {
     let publish = hub.publish(minter.publish(parts(&key)));
     let _publisher = publish.instrument(tracing::info_span!("connection")).await.unwrap();
     assert_eq!(*seen.0.lock().unwrap(), Some("stream"));
+}
+
+/// Looks, while a stop is told, whether the key is free.
+#[derive(Default)]
+struct Eager {
+    hub: OnceLock<Hub>,
+    found: Mutex<Vec<Presence>>,
+}
+
+impl Sink for Eager {
+    fn accept(&self, event: &Arc<Event>) {
+        let key = event.scope().stream_key.as_ref().unwrap();
+        self.found.lock().unwrap().push(self.hub.get().unwrap().presence(key));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hears_of_a_stop_finds_the_key_free() {
+    let resume = Duration::from_secs(5);
+    for (resume, expect) in [(Duration::ZERO, Presence::Absent), (resume, Presence::Resumable)] {
+        let bus = Bus::new("n", Masker::default());
+        let eager = Arc::new(Eager::default());
+        let stop = EventSet::EMPTY.with(EventType::PublishStop);
+        bus.set_sink("eager", stop, Arc::clone(&eager) as Arc<dyn Sink>);
+        let (hub, minter) = Hub::new(HubConfig { resume, ..HubConfig::default() }, bus, Tasks::new());
+        eager.hub.set(hub.clone()).unwrap();
+        let key = StreamKey::parse("show").unwrap();
+        let publisher = hub.publish(minter.publish(parts(&key))).await.unwrap();
+        publisher.finish(EndReason::Unpublish).await;
+        let _second = hub.publish(minter.publish(parts(&key))).await.unwrap();
+        hub.kick_publisher(&key, EndReason::Kicked).await.unwrap();
+        assert_eq!(*eager.found.lock().unwrap(), [expect; 2]);
+    }
 }
