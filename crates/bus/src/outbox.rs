@@ -167,15 +167,24 @@ impl Inner {
         let (stamp, line) = (event.stamp(), event.json());
         let mut spare = self.spare();
         let Some(kept) = spare.as_mut() else { return };
-        match kept.put(stamp.seq, stamp.time, line) {
-            Ok(Spared::Yes) => {}
-            Ok(Spared::Full) => self.counters.not_spared(),
-            Err(error) => {
-                tracing::error!(%error, "Nothing outlives this server any more but what is written");
-                self.counters.not_spared();
-                *spare = None;
-            }
+        if kept.put(stamp.seq, stamp.time, line) == Spared::Full {
+            self.counters.not_spared();
         }
+    }
+
+    /// Begins the spare anew if somebody has removed its file: the system does so where its user logs out.
+    fn look_for_the_spare(&self) {
+        // Whoever appends waits for no disk.
+        let place = self.spare().as_ref().map(spare::Kept::place);
+        if place.is_none_or(|place| place.is_there()) {
+            return;
+        }
+        tracing::warn!("The spare of the log of events was removed, it is begun anew");
+        let anew = spare::Kept::begin(&self.config.folder, &self.config.spare).unwrap_or_else(|error| {
+            tracing::error!(%error, "Nothing outlives this server any more but what is written");
+            None
+        });
+        let _former = std::mem::replace(&mut *self.spare(), anew);
     }
 
     /// The ledger sees what the writer never will.

@@ -1,7 +1,7 @@
 //! Tests of disks that cannot read what was written.
 
 use crate::scan::BAD;
-use crate::{JournalConfig, Limit, Opened, Reader, TRIES, Writer};
+use crate::{JournalConfig, JournalError, Limit, Opened, Reader, TRIES, Writer};
 use jackfield_media::UnixTime;
 use std::path::Path;
 
@@ -83,4 +83,23 @@ fn a_segment_of_which_nothing_can_be_read_is_missing_as_a_whole() {
     let opened = written(folder.path());
     BAD.set(vec![0..500_000, 500_000..1_000_000]);
     assert_eq!(read(&opened.reader, 0), (Vec::new(), RECORDS, 3 * TRIES));
+}
+
+#[test]
+fn what_the_disk_cannot_read_of_older_segments_keeps_no_journal_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(written(folder.path()));
+    BAD.set(vec![0..1]);
+    let opened = open(folder.path());
+    assert_eq!(read(&opened.reader, 0), ((1..=RECORDS).collect(), 0, 0), "of the heads nothing is needed");
+    drop(opened);
+    // In the last segment it says where writing goes on: nothing is written over what may come back.
+    BAD.set(vec![16..17]);
+    let refused = Writer::open(JournalConfig { segment_bytes: 400_000, ..JournalConfig::new(folder.path()) })
+        .unwrap_err();
+    let mut segments: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    assert!(matches!(&refused, JournalError::Io { path, .. } if Some(path) == segments.last()), "{refused}");
+    BAD.set(Vec::new());
+    assert_eq!(read(&open(folder.path()).reader, 0).0.len() as u64, RECORDS);
 }

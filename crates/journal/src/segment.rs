@@ -222,7 +222,11 @@ pub(crate) fn head() -> [u8; 16] {
 pub(crate) fn check_version(path: &Path) -> Result<(), JournalError> {
     let mut head = [0; 12];
     let file = File::open(path).map_err(JournalError::io(path))?;
-    let got = read_at_most(&file, &mut head, 0).map_err(JournalError::io(path))?;
+    let got = match read_at_most(&file, &mut head, 0) {
+        // Whoever reads its records is told.
+        Err(error) if is_unreadable(&error) => return Ok(()),
+        read => read.map_err(JournalError::io(path))?,
+    };
     let version = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
     if got == head.len() && head[..8] == MAGIC && version > VERSION {
         return Err(JournalError::Version { path: path.to_owned(), version });

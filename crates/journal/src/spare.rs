@@ -126,17 +126,18 @@ impl Spare {
     }
 }
 
-/// The records that a spare was left with, ascending. Of a file that is no spare, or is damaged, what can be read.
+/// The records that a spare was left with, ascending; of a damaged one, what can be read. `None` for a file that is no
+/// spare, or is one of another version.
 ///
 /// # Errors
 /// That of the file.
-pub fn read_spare(file: &File) -> io::Result<Vec<Record>> {
+pub fn read_spare(file: &File) -> io::Result<Option<Vec<Record>>> {
     let mut head = [0; HEAD];
     let got = read_at_most(file, &mut head, 0)?;
     let area_bytes = u64::from_le_bytes(head[16..].try_into().unwrap_or_default());
     if got < head.len() || head[..8] != MAGIC || head[8..12] != VERSION.to_le_bytes() || area_bytes > MAX_AREA
     {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let (length, mut areas) = (file.metadata()?.len(), Vec::new());
     for from in [HEAD as u64, HEAD as u64 + area_bytes] {
@@ -153,7 +154,7 @@ pub fn read_spare(file: &File) -> io::Result<Vec<Record>> {
             all.push(record);
         }
     }
-    Ok(all)
+    Ok(Some(all))
 }
 
 /// The records that stand one behind the other from the beginning on.
@@ -182,7 +183,7 @@ mod tests {
     }
 
     fn positions(file: &File) -> Vec<u64> {
-        let records = read_spare(file).unwrap();
+        let records = read_spare(file).unwrap().unwrap_or_default();
         for record in &records {
             assert_eq!(record.body, body(record.position));
         }
@@ -246,6 +247,24 @@ mod tests {
         // What is longer than an area never is in it.
         spare.settle(450);
         assert_eq!(spare.put(540, UnixTime(0), &[0; 80]).unwrap(), Spared::Full);
+    }
+
+    #[test]
+    fn what_does_not_begin_as_a_spare_is_none() {
+        let (mut spare, file) = begin(400);
+        spare.put(1, UnixTime(0), &body(1)).unwrap();
+        for (at, byte) in [(0, b'j'), (8, 2), (23, 1)] {
+            let mut right = [0];
+            file.read_exact_at(&mut right, at).unwrap();
+            file.write_all_at(&[byte], at).unwrap();
+            assert_eq!(read_spare(&file).unwrap(), None, "byte {at}");
+            file.write_all_at(&right, at).unwrap();
+        }
+        assert_eq!(positions(&file), [1]);
+        file.set_len(HEAD as u64).unwrap();
+        assert_eq!(read_spare(&file).unwrap(), Some(Vec::new()));
+        file.set_len(HEAD as u64 - 1).unwrap();
+        assert_eq!(read_spare(&file).unwrap(), None);
     }
 
     #[test]

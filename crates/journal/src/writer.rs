@@ -2,7 +2,7 @@
 
 use crate::frame;
 use crate::reader::Reader;
-use crate::scan::Scan;
+use crate::scan::{Scan, is_unreadable};
 use crate::segment::{
     self, Corrupt, HEAD, JournalConfig, JournalError, MAX_POSITION, Mark, NO_POSITION, Segment, Segments,
     Shared,
@@ -101,7 +101,12 @@ impl Syncer {
     pub fn sync(&self) -> io::Result<()> {
         let files = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (done, file) in files.iter().enumerate() {
-            if let Err(error) = file.sync_data() {
+            let synced = file.sync_data();
+            // A folder, on a file system that syncs none.
+            let cannot = |kind| matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported);
+            if let Err(error) = synced
+                && !cannot(error.kind())
+            {
                 for file in files.iter().skip(done) {
                     self.add(file);
                 }
@@ -359,8 +364,11 @@ fn list(folder: &Path) -> Result<Vec<Segment>, JournalError> {
         list[at - 1].below = list[at].first;
     }
     for segment in &mut list {
-        let first =
-            Scan::whole(segment).and_then(|mut scan| scan.next()).map_err(JournalError::io(&segment.path))?;
+        let first = match Scan::whole(segment).and_then(|mut scan| scan.next()) {
+            // It is old, most of what is kept lies elsewhere, and whoever reads it is told.
+            Err(error) if is_unreadable(&error) => None,
+            read => read.map_err(JournalError::io(&segment.path))?,
+        };
         segment.first_time = first.map(|hit| hit.time);
     }
     Ok(list)

@@ -55,7 +55,7 @@ fn spare(data: &[u8]) {
     file.extend_from_slice(data);
     std::fs::write(&path, file).expect("a file can be written");
     let file = std::fs::File::open(&path).expect("it is there");
-    let records = read_spare(&file).expect("a file can be read");
+    let records = read_spare(&file).expect("a file can be read").expect("its head is right");
     assert!(records.is_sorted_by(|a, b| a.position < b.position));
     std::fs::remove_file(&path).expect("it is there");
 }

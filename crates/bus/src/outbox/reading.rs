@@ -152,8 +152,9 @@ impl Inner {
         let up_to = if is_all { floor } else { batch.up_to };
         let mut read = Read { up_to, ..Read::default() };
         self.parse(records, &mut read);
-        for corrupt in batch.corrupt.iter().filter(|corrupt| corrupt.before <= up_to) {
-            read.skipped += corrupt.before - corrupt.after - 1;
+        for corrupt in &batch.corrupt {
+            // What is above the floor is in memory.
+            read.skipped += corrupt.before.min(up_to + 1).saturating_sub(corrupt.after + 1);
         }
         if let Some(first) = self.reader.first().filter(|first| *first > after + 1) {
             read.skipped += (first - 1).min(up_to) - after;

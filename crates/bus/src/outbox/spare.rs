@@ -16,6 +16,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What says in the folder of the outbox where the spare is.
 const NOTE: &str = "spare";
@@ -31,15 +32,29 @@ const IN_MEMORY: [FsWord; 2] = [0x0102_1994, 0x8584_58F6];
 #[derive(Debug)]
 pub(super) struct Kept {
     spare: Spare,
-    path: PathBuf,
+    place: Arc<Place>,
+    /// Whether it was told that something could not be put.
+    told: bool,
+}
+
+/// Where a spare lies, and what says so.
+#[derive(Debug)]
+pub(super) struct Place {
+    file: PathBuf,
+    /// Its device and number: another file may come to have its name.
+    identity: (u64, u64),
     note: PathBuf,
 }
 
 /// Stores what the spare of the last server has and the log has not; gives how many that were.
 pub(super) fn recover(folder: &Path, writer: &mut Writer, stored: u64) -> io::Result<usize> {
     let Some((path, file)) = left(&folder.join(NOTE))? else { return Ok(0) };
+    let Some(records) = read_spare(&file)? else {
+        tracing::warn!(path = %path.display(), "The file is no spare that this version reads, it stays as it is");
+        return Ok(0);
+    };
     let mut count = 0;
-    for Record { position, time, body } in read_spare(&file)? {
+    for Record { position, time, body } in records {
         if position > stored {
             match writer.append(position, time, &body) {
                 Ok(()) => count += 1,
@@ -56,18 +71,27 @@ pub(super) fn recover(folder: &Path, writer: &mut Writer, stored: u64) -> io::Re
 
 /// The spare that the note tells of, if it is nobody else's.
 fn left(note: &Path) -> io::Result<Option<(PathBuf, File)>> {
-    let is_there = |result: io::Result<File>| match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
+    let file = match open(note, OFlags::NONBLOCK) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
     };
-    let Some(mut file) = is_there(File::open(note))? else { return Ok(None) };
+    if !file.metadata()?.is_file() {
+        tracing::warn!(path = %note.display(), "What should say where the spare is is no file");
+        return Ok(None);
+    }
     let mut path = Vec::new();
-    io::copy(&mut io::Read::take(&mut file, MAX_NOTE), &mut path)?;
+    io::copy(&mut io::Read::take(file, MAX_NOTE), &mut path)?;
     let path = PathBuf::from(OsStr::from_bytes(&path));
     // Others may write in such folders: a link, a pipe or a file of somebody else is no spare of ours.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
-    let Ok(Some(file)) = is_there(opened) else { return Ok(None) };
+    let file = match open(&path, OFlags::NOFOLLOW | OFlags::NONBLOCK) {
+        // The machine was started anew, and its memory is empty.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "The spare of the log of events cannot be read");
+            return Ok(None);
+        }
+        Ok(file) => file,
+    };
     let kind = file.metadata()?;
     let is_ours = kind.is_file() && kind.uid() == rustix::process::geteuid().as_raw();
     let is_free = is_ours && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
@@ -75,6 +99,10 @@ fn left(note: &Path) -> io::Result<Option<(PathBuf, File)>> {
         tracing::warn!(path = %path.display(), "The spare of the log of events is another's, it is not read");
     }
     Ok(is_free.then_some((path, file)))
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 impl Kept {
@@ -116,27 +144,27 @@ impl Kept {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         let begun = || {
             flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            let identity = identity(&file.metadata()?);
             let spare = Spare::begin(file, HALF)?;
-            let kept = Self { spare, path: path.clone(), note: outbox.join(NOTE) };
-            kept.take_note()?;
-            Ok(kept)
+            let place = Place { file: path.clone(), identity, note: outbox.join(NOTE) };
+            place.take_note()?;
+            Ok(Self { spare, place: Arc::new(place), told: false })
         };
         begun().inspect_err(|_: &io::Error| remove(&path))
     }
 
-    /// Writes the note, also again when somebody removed it.
-    pub(super) fn take_note(&self) -> io::Result<()> {
-        if let Some(folder) = self.note.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let new = self.note.with_extension("new");
-        fs::write(&new, self.path.as_os_str().as_bytes())?;
-        fs::rename(new, &self.note)
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
-    /// See [`Spare::put`].
-    pub(super) fn put(&mut self, seq: u64, time: UnixTime, body: &[u8]) -> io::Result<Spared> {
-        self.spare.put(seq, time, body)
+    /// See [`Spare::put`]. A file system that is full may have room again.
+    pub(super) fn put(&mut self, seq: u64, time: UnixTime, body: &[u8]) -> Spared {
+        self.spare.put(seq, time, body).unwrap_or_else(|error| {
+            if !std::mem::replace(&mut self.told, true) {
+                tracing::error!(%error, seq, "Some events do not outlive this server until they are written");
+            }
+            Spared::Full
+        })
     }
 
     /// See [`Spare::settle`].
@@ -147,10 +175,31 @@ impl Kept {
     /// Ends it; if something was not written, the next server finds it.
     pub(super) fn end(self) {
         if self.spare.is_settled() {
-            remove(&self.path);
-            remove(&self.note);
+            remove(&self.place.file);
+            remove(&self.place.note);
         }
     }
+}
+
+impl Place {
+    /// Writes the note, also again when somebody removed it. Blocks on the disk.
+    pub(super) fn take_note(&self) -> io::Result<()> {
+        if let Some(folder) = self.note.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let new = self.note.with_extension("new");
+        fs::write(&new, self.file.as_os_str().as_bytes())?;
+        fs::rename(new, &self.note)
+    }
+
+    /// Whether the next server finds the file.
+    pub(super) fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.file).is_ok_and(|file| identity(&file) == self.identity)
+    }
+}
+
+fn identity(file: &fs::Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 /// Whether writing there never waits for a disk.

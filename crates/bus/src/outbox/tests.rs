@@ -8,6 +8,7 @@ use jackfield_events::notices::{
 use jackfield_events::{EndReason, EventType, Masker, Protocol, PublishType, Scope};
 use jackfield_media::{ConnId, Epoch, SessionId, StreamKey, TrackKind, UnixTime};
 use jackfield_runtime::clock;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -508,16 +509,88 @@ async fn what_is_no_spare_of_ours_is_not_read_and_not_removed() {
     let (target, link) = (memory.path().join("target"), memory.path().join("link"));
     std::fs::write(&target, "of somebody else").unwrap();
     std::os::unix::fs::symlink(&target, &link).unwrap();
-    for note in
-        [link.as_os_str().as_encoded_bytes(), b"/dev/null", b"", b"no/such/file", b"\xFF\0x", b"/dev/tty"]
-    {
+    let named = [&target, &link].map(|path| path.as_os_str().as_encoded_bytes());
+    let others: [&[u8]; 5] = [b"/dev/null", b"", b"no/such/file", b"\xFF\0x", b"/dev/tty"];
+    for note in named.into_iter().chain(others) {
         std::fs::write(folder.path().join("spare"), note).unwrap();
         let life = Life::with(with_spare(folder.path(), memory.path()));
         assert_eq!(life.recovered.spared, 0);
         life.create_all(0..1).await;
         life.end().await;
     }
-    assert!(target.exists() && link.exists());
+    assert_eq!(std::fs::read(&target).unwrap(), b"of somebody else");
+    assert!(link.is_symlink());
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_note_is_not_waited_for() {
+    let (Some(memory), folder) = (memory(), tempfile::tempdir().unwrap()) else { return };
+    let note = folder.path().join("spare");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &note, rustix::fs::Mode::RUSR).unwrap();
+    let life = Life::with(with_spare(folder.path(), memory.path()));
+    assert!(life.recovered.spared == 0 && note.is_file());
+    life.end().await;
+}
+
+/// The numbers that the only spare of a folder in memory holds.
+fn spared(memory: &Path) -> Vec<u64> {
+    let [path] = spares(memory).try_into().unwrap();
+    let records = jackfield_journal::read_spare(&std::fs::File::open(path).unwrap()).unwrap().unwrap();
+    records.iter().map(|record| record.position).collect()
+}
+
+#[tokio::test]
+async fn a_spare_that_somebody_removes_is_begun_anew() {
+    let (Some(memory), folder) = (memory(), tempfile::tempdir().unwrap()) else { return };
+    let life = Life::with(with_spare(folder.path(), memory.path()));
+    life.create_all(0..3).await;
+    life.outbox.0.look_for_the_spare();
+    let [former] = spares(memory.path()).try_into().unwrap();
+    std::fs::remove_file(&former).unwrap();
+    // Another file that has its name is not it.
+    std::fs::write(&former, "").unwrap();
+    life.outbox.0.look_for_the_spare();
+    std::fs::remove_file(&former).unwrap();
+    life.create("next");
+    assert_eq!(spared(memory.path()), [4]);
+    let note = std::fs::read_to_string(folder.path().join("spare")).unwrap();
+    assert_eq!(spares(memory.path()), [Path::new(&note)]);
+    life.end().await;
+    assert!(spares(memory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_the_spare_does_not_keep_others_out_of_it() {
+    let (Some(memory), folder) = (memory(), tempfile::tempdir().unwrap()) else { return };
+    let life = Life::with(with_spare(folder.path(), memory.path()));
+    for bytes in [5 << 20, jackfield_journal::MAX_BODY + 1] {
+        let long = StreamCreate { app: "x".repeat(bytes).into(), stream_name: "s".into() };
+        life.bus.emit(&Scope::default(), &long);
+        life.create("next");
+        assert_eq!(spared(memory.path()).last(), Some(&life.outbox.last()));
+    }
+    assert_eq!(life.outbox.counters().not_spared, 2);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_up_to_where_memory_begins_is_counted_as_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let life = Life::with(OutboxConfig { memory_bytes: 32 << 10, ..OutboxConfig::new(folder.path()) });
+    life.create_all(0..300).await;
+    let path = folder.path().join("log").read_dir().unwrap().next().unwrap().unwrap().path();
+    let mut log = std::fs::read(&path).unwrap();
+    let half = log.len() / 2;
+    log[half..].fill(0);
+    // In its place: the writer's file is this one.
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&log, 0).unwrap();
+    let (mut at, mut events, mut missing) = (0, 0, 0);
+    while at < 300 {
+        let read = life.outbox.read(at, Limit::records(7)).await;
+        (at, events, missing) = (read.up_to, events + read.events.len() as u64, missing + read.skipped);
+    }
+    assert!((50..200).contains(&missing) && events + missing == 300, "{events} are there, {missing} missing");
+    life.end().await;
 }
 
 #[test]

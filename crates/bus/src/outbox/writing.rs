@@ -2,8 +2,9 @@
 
 use super::Inner;
 use super::losses::Loss;
+use super::spare::Kept;
 use super::tail::{Gap, GapKind};
-use super::{Fsync, Given, spare};
+use super::{Fsync, Given};
 use crate::ledger::How;
 use jackfield_events::{Class, Event, LossCause};
 use jackfield_journal::Writer;
@@ -215,7 +216,8 @@ impl Writing {
             last = removed.last,
             "The log of events was removed, it is made again with what is in memory"
         );
-        if let Some(Err(error)) = inner.spare().as_ref().map(spare::Kept::take_note) {
+        let place = inner.spare().as_ref().map(Kept::place);
+        if let Some(Err(error)) = place.map(|place| place.take_note()) {
             tracing::debug!(%error, "The next server will not find the spare");
         }
         // Its file may be gone with the log, and what it knows cannot be read again: it is kept with the next write.
@@ -236,6 +238,7 @@ impl Writing {
     fn tidy(&mut self) {
         self.tidied_at = clock::now();
         let _rewritten_next = self.look_for_the_log(&[]);
+        self.inner.look_for_the_spare();
         match self.writer.retain(clock::unix_now()) {
             Ok(retired) if retired.segments > 0 => {
                 tracing::debug!(

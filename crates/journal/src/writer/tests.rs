@@ -297,3 +297,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_system_that_syncs_no_folders_holds_up_no_sync() {
+    let (syncer, folder) = (Syncer::default(), Arc::new(File::open("/proc").unwrap()));
+    assert_eq!(folder.sync_data().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    syncer.add(&folder);
+    syncer.sync().unwrap();
+}
