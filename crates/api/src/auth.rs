@@ -56,11 +56,6 @@ impl Pass {
     pub(crate) fn token(&self) -> Digest {
         self.token
     }
-
-    #[cfg(test)]
-    pub(crate) fn of_token(token: Digest) -> Self {
-        Self { token, cookie: None }
-    }
 }
 
 /// Checks tokens and cookies.

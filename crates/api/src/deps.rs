@@ -8,13 +8,14 @@ use crate::health::Health;
 use crate::hooks::Tries;
 use crate::metrics::Metrics;
 use crate::openapi::{self, Operation};
+use crate::shares::Shares;
 use crate::tokens::TokenStore;
 use jackfield_bus::Bus;
 use jackfield_dispatch::Dispatch;
 use jackfield_hub::Hub;
 use jackfield_media::{Mono, Text, UnixTime};
 use jackfield_runtime::{Tasks, clock};
-use jackfield_sessions::Connections;
+use jackfield_sessions::{Connections, Origin};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use tokio::sync::Semaphore;
 const MAX_REQUESTS: usize = 128;
 /// Logins at once, which anybody may begin and be slow about. They have places of their own, so that they keep nobody else out.
 const MAX_LOGINS: usize = 32;
+/// Those of one address, which must not keep all others from logging in.
+const MAX_LOGINS_OF_ADDRESS: usize = 8;
 
 /// What the API works with.
 #[derive(Clone)]
@@ -71,7 +74,7 @@ pub(crate) struct Inner {
     pub(crate) operations: HashMap<(String, String), Operation>,
     pub(crate) started: (Mono, UnixTime),
     pub(crate) places: Semaphore,
-    pub(crate) login_places: Semaphore,
+    pub(crate) login_places: Shares<Origin>,
     /// Tries of hooks that are under way.
     pub(crate) tries: Tries,
     /// What happens, for all who follow.
@@ -90,7 +93,7 @@ impl Api {
             document,
             started,
             places: Semaphore::new(MAX_REQUESTS),
-            login_places: Semaphore::new(MAX_LOGINS),
+            login_places: Shares::new(MAX_LOGINS, MAX_LOGINS_OF_ADDRESS),
             tries: Tries::default(),
             pulse: Pulse::default(),
         }))

@@ -13,8 +13,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jackfield_http::Client;
 use jackfield_runtime::{catch, clock};
+use jackfield_sessions::Origin;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// How long a handler may take until its answer begins. A hook's test may take as long as the hook's own timeout.
 const REQUEST_TIME: Duration = Duration::from_secs(120);
@@ -45,15 +45,15 @@ async fn admit(api: &Api, mut request: Request, next: Next) -> Result<Response, 
         Err(_) if open == Open::Login && !request.headers().contains_key(header::AUTHORIZATION) => None,
         other => other?,
     };
-    let places = match (&caller, open) {
-        (Some(_), _) => Some(&api.places),
-        (None, Open::Login) => Some(&api.login_places),
-        // It is answered at once, and must be when all else is slow.
-        (None, Open::Health) => None,
-        (None, Open::No) => return Err(Problem::unauthorized("This needs a bearer token.")),
-    };
-    let place = places.map(Semaphore::try_acquire).transpose();
-    let _place = place.map_err(|_full| Problem::unavailable("Too many requests at once.", BUSY))?;
+    if caller.is_none() && open == Open::No {
+        return Err(Problem::unauthorized("This needs a bearer token."));
+    }
+    // Health needs no place: it is answered at once, and must be when all else is slow.
+    let place = caller.as_ref().map(|_known| api.places.try_acquire()).transpose();
+    let _place = place.map_err(|_full| busy())?;
+    let logs_in = caller.is_none() && open == Open::Login;
+    let login = logs_in.then(|| api.login_places.take(Origin::of(client.addr.ip()))).transpose();
+    let _login = login.map_err(|_full| busy())?;
     if let Some(operation) = operation(api, &request) {
         if let (Some(scope), Some(caller)) = (operation.scope, &caller.as_ref().map(|(caller, _)| caller)) {
             caller.may_somewhere(scope)?;
@@ -77,6 +77,10 @@ async fn admit(api: &Api, mut request: Request, next: Next) -> Result<Response, 
             Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, detail))
         }
     }
+}
+
+fn busy() -> Problem {
+    Problem::unavailable("Too many requests at once.", BUSY)
 }
 
 /// What the document says of this operation. Handlers ask for the scope again, for the stream that they mean; this is asked before

@@ -76,6 +76,7 @@ mod node;
 mod openapi;
 mod problem;
 mod query;
+mod shares;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -347,6 +347,18 @@ async fn keys_and_ids_and_queries_that_are_none_are_refused() {
 }
 
 #[tokio::test]
+async fn no_operation_passes_over_a_parameter_that_it_does_not_have() {
+    let kit = Kit::new();
+    let operations = operations(&kit.get("/api/v1/openapi.json").await.body);
+    assert!(operations.len() > 30, "{}", operations.len());
+    for (method, path, _) in operations {
+        let (status, detail) = kit.ask(&method, &format!("{path}?colour=red"), &kit.admin()).await.problem();
+        let is_told = detail.starts_with("Unknown parameter `colour`");
+        assert!(status == 400 && is_told, "{method} {path}: {status} {detail}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_json_of_a_limited_size() {
     let kit = Kit::new();
     let post = |kind: &'static str, body: String| {
@@ -372,6 +384,28 @@ async fn a_body_that_does_not_come_is_given_up() {
     let never = Body::from_stream(stream::pending::<Result<Vec<u8>, Infallible>>());
     let request = request("POST", "/api/v1/session", "").header(header::CONTENT_TYPE, "application/json");
     assert_eq!(kit.send(request.body(never).unwrap()).await.problem().0, 408);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_logins_of_one_address_keep_no_other_out() {
+    let (kit, tasks) = (Kit::new(), Tasks::new());
+    let send = |body: Body, last: u8| {
+        let request = request("POST", "/api/v1/session", "").header(header::CONTENT_TYPE, "application/json");
+        let mut request = request.body(body).unwrap();
+        let addr = SocketAddr::new(Ipv4Addr::new(192, 0, 2, last).into(), 999);
+        request.extensions_mut().insert(Client { addr, secure: Secure::No });
+        let answer = kit.routes.clone().call(request);
+        async move { answer.await.unwrap().status().as_u16() }
+    };
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, Infallible>>());
+    let right = || Body::from(json!({"token": kit.admin()}).to_string());
+    let slow: Vec<_> = (0..8).map(|_| tasks.spawn("slow login", send(never(), 1))).collect();
+    clock::sleep(Duration::from_millis(1)).await;
+    assert_eq!((send(right(), 1).await, send(right(), 2).await), (503, 200));
+    for slow in slow {
+        assert_eq!(slow.join().await, Some(408));
+    }
+    assert_eq!(send(right(), 1).await, 200);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// How long a session lasts.
 pub(crate) const LOGIN_TIME: Duration = Duration::from_secs(12 * 60 * 60);
-/// Sessions at once; the oldest makes room.
+/// Sessions at once; the oldest of the token that has most of them makes room, so that nobody logs out others.
 const MAX_LOGINS: usize = 1000;
 
 /// A session of a browser.
@@ -44,13 +44,23 @@ impl Logins {
     pub(super) fn begin(&mut self, now: Mono, token: Digest) -> (String, Login) {
         self.0.retain(|_, login| login.ends > now);
         if self.0.len() >= MAX_LOGINS {
-            let oldest = self.0.iter().min_by_key(|(_, login)| login.ends).map(|(cookie, _)| *cookie);
-            oldest.and_then(|oldest| self.0.remove(&oldest));
+            self.make_room();
         }
         let (cookie, csrf) = (tokens::chance(), tokens::chance());
         let login = Login { token, csrf, ends: now.after(LOGIN_TIME) };
         self.0.insert(Digest::of(cookie.as_bytes()), login.clone());
         (cookie, login)
+    }
+
+    fn make_room(&mut self) {
+        let mut counts: HashMap<Digest, usize> = HashMap::new();
+        for login in self.0.values() {
+            *counts.entry(login.token).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(token, _)| token);
+        let of_token = self.0.iter().filter(|(_, login)| most == Some(login.token));
+        let oldest = of_token.min_by_key(|(_, login)| login.ends).map(|(cookie, _)| *cookie);
+        oldest.and_then(|oldest| self.0.remove(&oldest));
     }
 
     pub(super) fn find(&self, now: Mono, cookie: &str) -> Option<Login> {
@@ -87,5 +97,16 @@ mod tests {
         assert!(logins.find(at(2), &first).is_none() && logins.find(at(2), &second).is_some());
         logins.end(&second);
         assert!(logins.find(at(2), &second).is_none());
+    }
+
+    #[test]
+    fn who_logs_in_again_and_again_logs_out_nobody_else() {
+        let mut logins = Logins::default();
+        let (other, _) = logins.begin(Mono::ZERO, Digest::of(b"other"));
+        for second in 1..2000 {
+            logins.begin(Mono::from_origin(Duration::from_secs(second)), Digest::of(b"a"));
+        }
+        assert_eq!(logins.0.len(), MAX_LOGINS);
+        assert!(logins.find(Mono::ZERO, &other).is_some());
     }
 }

@@ -71,7 +71,7 @@ fn bodies_that_never_come_hold_up_nobody_else() -> Result<()> {
         api.get("version")?.expect(200)?;
         api.with_token("").get("health")?.expect(200)?;
     }
-    // They have taken all places of those who log in, and no others.
+    // They have taken all places of those who log in from their address, and no others.
     let late = eventually("a login that finds no place", SOON, || {
         let answer = api.with_token("").post("session", &json!({ "token": api.token() }))?;
         Ok((answer.status == 503).then_some(answer))
