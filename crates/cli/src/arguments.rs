@@ -86,6 +86,10 @@ pub(crate) struct Check {
     #[arg(long)]
     pub(crate) print: bool,
 
+    /// What is wrong as JSON, for programs: each with its file, line and column.
+    #[arg(long, conflicts_with_all = ["print", "example", "reference"])]
+    pub(crate) json: bool,
+
     /// Print a file with every key and its default instead.
     #[arg(long, conflicts_with_all = ["print", "reference"])]
     pub(crate) example: bool,

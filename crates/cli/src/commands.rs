@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::CommandFactory;
 use jackfield_events::{EventSpec, EventType, catalogue_json, markdown};
 use jackfield_server::Server;
-use jackfield_server::config::{self, Colour, Config, Problems};
+use jackfield_server::config::{self, Colour, Config, Problems, Told};
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -78,12 +79,36 @@ fn check(before: Serve, options: Check) -> ExitCode {
         return print(&config::reference());
     }
     match Config::load(&before.and(options.serve).0, config::environment()) {
+        Ok(config) if options.json => print(&checked(&config.warnings)),
+        Err(problems) if options.json => {
+            let _printed = print(&checked(&problems));
+            ExitCode::from(FAILED)
+        }
         Ok(config) => {
             show(&config.warnings);
             if options.print { print(&config.to_toml()) } else { print("The configuration is valid.\n") }
         }
         Err(problems) => refuse(&problems),
     }
+}
+
+/// What is wrong, for programs.
+fn checked(problems: &Problems) -> String {
+    let problem = |told: Told<'_>| {
+        let place = told.place;
+        json!({
+            "severity": told.severity,
+            "source": place.map(|place| place.source),
+            "line": place.map(|place| place.line),
+            "column": place.map(|place| place.column),
+            "title": told.title,
+            "label": told.label,
+            "help": told.help,
+        })
+    };
+    let valid = problems.told().all(|told| told.severity != "error");
+    let problems: Vec<Value> = problems.told().map(problem).collect();
+    format!("{:#}\n", json!({ "valid": valid, "problems": problems }))
 }
 
 /// Prints what is wrong, each with its place.

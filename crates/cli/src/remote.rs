@@ -130,7 +130,7 @@ impl Api {
         self.call(method, path, query, body, LONG_ANSWER).await
     }
 
-    /// Hands over the items of a list, page by page, until there are no more, `most` have come, or `each` wants no more.
+    /// Hands over the items of a list, until there are no more, `most` have come, or `each` wants no more.
     ///
     /// # Errors
     /// [`Failed`], and what `each` fails with.
@@ -141,6 +141,21 @@ impl Api {
         most: usize,
         mut each: impl FnMut(Value) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        self.pages(path, query, most, |items| items.into_iter().try_for_each(&mut each)).await
+    }
+
+    /// The same, page by page. A page may be empty and yet have one behind it: the server looks through so many records at
+    /// a time.
+    ///
+    /// # Errors
+    /// As [`Api::list`].
+    pub(crate) async fn pages(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+        most: usize,
+        mut each: impl FnMut(Vec<Value>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut left = most;
         let mut cursor = None;
         while left > 0 {
@@ -150,12 +165,10 @@ impl Api {
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let mut page = self.get(path, &query).await?;
             let items = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
-            let items = items.ok_or_else(|| self.no_api("its answer is no list"))?;
-            for item in items.into_iter().take(left) {
-                left -= 1;
-                each(item)?;
-            }
-            // A page may be empty and yet have one behind it: the server looks through so many records at a time.
+            let mut items = items.ok_or_else(|| self.no_api("its answer is no list"))?;
+            items.truncate(left);
+            left -= items.len();
+            each(items)?;
             match page.get("next").and_then(Value::as_str) {
                 Some(next) => cursor = Some(next.to_owned()),
                 None => break,

@@ -157,15 +157,26 @@ async fn matching(api: &Api, options: &Replay) -> anyhow::Result<Vec<String>> {
 
 async fn notices(api: &Api, query: &Query<'_>) -> anyhow::Result<Vec<String>> {
     let mut events = BTreeMap::new();
-    api.list(&["deliveries"], query, MOST, |item| {
-        let seq = item.get("seq").and_then(Value::as_str).and_then(|seq| seq.parse::<u64>().ok());
-        if let (Some(seq), Some(id)) = (seq, item.get("id").map(plain))
-            && item.get("mode").is_some_and(|mode| mode == "notify")
-        {
-            events.entry(seq).or_insert(id);
+    let mut steps = Steps::without_end("found", "deliveries so far");
+    let listed = api.pages(&["deliveries"], query, MOST, |items| {
+        steps.steps(items.len());
+        for item in items {
+            let seq = item.get("seq").and_then(Value::as_str).and_then(|seq| seq.parse::<u64>().ok());
+            if let (Some(seq), Some(id)) = (seq, item.get("id").map(plain))
+                && item.get("mode").is_some_and(|mode| mode == "notify")
+            {
+                events.entry(seq).or_insert(id);
+            }
         }
         Ok(())
-    })
-    .await?;
+    });
+    let listed = listed.await;
+    steps.end();
+    listed?;
+    if steps.done() >= MOST {
+        eprintln!(
+            "jackfield: these are the newest {MOST}; older ones, if there are any, are reached by --until"
+        );
+    }
     Ok(events.into_values().collect())
 }

@@ -28,7 +28,7 @@ pub use kinds::{
 };
 pub use kinds::{SecretRef, SigningSecret, SpareWord, StartWord, Url, Variable};
 pub use overrides::{Arity, FlagSpec, Flags, flags};
-pub use problem::{Colour, Problems, nearest};
+pub use problem::{Colour, Place, Problems, Told, nearest};
 pub use reference::{example, reference};
 pub use tables::{
     ApiTable, DeliveriesTable, EventsTable, HookTable, HooksTable, HttpTable, HubTable, MetricsTable,

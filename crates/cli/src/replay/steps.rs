@@ -13,7 +13,8 @@ use std::time::Duration;
 pub(crate) struct Steps {
     word: &'static str,
     done: usize,
-    of: usize,
+    /// Behind the number.
+    of: String,
     due: Mono,
     place: Place,
     shown: bool,
@@ -38,13 +39,27 @@ impl Place {
 impl Steps {
     /// `word` says what was done: `replayed`.
     pub(crate) fn new(word: &'static str, of: usize) -> Self {
+        Self::begin(word, format!("of {of}"))
+    }
+
+    /// Nobody knows how many there are of `what`.
+    pub(crate) fn without_end(word: &'static str, what: &str) -> Self {
+        Self::begin(word, what.to_owned())
+    }
+
+    fn begin(word: &'static str, of: String) -> Self {
         let place = if std::io::stderr().is_terminal() { Place::Terminal } else { Place::Log };
         Self { word, done: 0, of, due: clock::now().after(place.every()), place, shown: false }
     }
 
     /// One more is done.
     pub(crate) fn step(&mut self) {
-        let Some(line) = self.line(clock::now()) else { return };
+        self.steps(1);
+    }
+
+    /// So many more are done; none says that time has passed.
+    pub(crate) fn steps(&mut self, more: usize) {
+        let Some(line) = self.line(clock::now(), more) else { return };
         match self.place {
             Place::Terminal => {
                 self.shown = true;
@@ -56,14 +71,14 @@ impl Steps {
         }
     }
 
-    /// Counts one more; what is to be shown, if it is time.
-    fn line(&mut self, now: Mono) -> Option<String> {
-        self.done += 1;
+    /// Counts so many more; what is to be shown, if it is time.
+    fn line(&mut self, now: Mono, more: usize) -> Option<String> {
+        self.done += more;
         if now < self.due {
             return None;
         }
         self.due = now.after(self.place.every());
-        Some(format!("{} {} of {}", self.word, self.done, self.of))
+        Some(format!("{} {} {}", self.word, self.done, self.of))
     }
 
     /// Leaves an empty line behind on a terminal.
@@ -87,10 +102,15 @@ mod tests {
         for (place, pause) in [(Place::Terminal, 200), (Place::Log, 5000)] {
             let start = clock::now();
             let at = |ms| start.after(Duration::from_millis(ms));
-            let mut steps = Steps { word: "replayed", done: 0, of: 9, due: at(pause), place, shown: false };
-            let said: Vec<_> = [1, pause, pause + 1, 2 * pause].map(|ms| steps.line(at(ms))).into();
+            let begun = |steps| Steps { due: at(pause), place, ..steps };
+            let mut steps = begun(Steps::new("replayed", 9));
+            let said: Vec<_> = [1, pause, pause + 1, 2 * pause].map(|ms| steps.line(at(ms), 1)).into();
             let line = |done| Some(format!("replayed {done} of 9"));
             assert_eq!(said, [None, line(2), None, line(4)]);
+            // A search that finds nothing says so too.
+            let mut steps = begun(Steps::without_end("found", "deliveries so far"));
+            let said: Vec<_> = [(1, 500), (pause, 0)].map(|(ms, more)| steps.line(at(ms), more)).into();
+            assert_eq!(said, [None, Some("found 500 deliveries so far".to_owned())]);
         }
     }
 }

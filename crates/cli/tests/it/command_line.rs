@@ -69,6 +69,41 @@ fn check_shows_every_error_and_ends_with_1() {
 }
 
 #[test]
+fn check_tells_programs_what_is_wrong_and_where_and_shows_no_text() {
+    let folder = Folder::new("check-json");
+    let check = |args: &[&str], code| {
+        let ran = run(&[&["check", "--json"][..], args].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(code), ""), "{args:?}");
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    let file = folder.write("jackfield.toml", "[rtmp]\nlistn = \":1\"\n[hub]\nwait_ms = \"hush\"\n");
+    let bad = check(&["--config", &file, "--hook-script", "publish_start=./missing"], 1);
+    assert!(bad["valid"] == false && !bad.to_string().contains("hush"), "{bad:#}");
+    let places: Vec<String> = bad["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            assert_eq!(problem["severity"], "error");
+            let source = problem["source"].as_str().unwrap();
+            format!("{}:{}:{}", source.rsplit('/').next().unwrap(), problem["line"], problem["column"])
+        })
+        .collect();
+    assert_eq!(places, ["jackfield.toml:2:1", "jackfield.toml:4:11", "command line:1:29"], "{bad:#}");
+    assert_eq!(bad["problems"][0]["title"], "unknown key `listn`");
+    assert_eq!(bad["problems"][0]["help"], "did you mean `listen`?");
+    let nowhere = check(&["--config", "/no/such/file"], 1);
+    assert!(nowhere["problems"][0]["line"].is_null(), "{nowhere:#}");
+    let good = folder.write("good.toml", "");
+    assert_eq!(check(&["--config", &good], 0), serde_json::json!({"valid": true, "problems": []}));
+    let odd =
+        folder.write("idle.toml", "[[hook]]\non = \"connection_close\"\nstreams = \"a\"\nrun = \"true\"\n");
+    let odd = check(&["--config", &odd], 0);
+    assert!(odd["valid"] == true && odd["problems"][0]["severity"] == "warning", "{odd:#}");
+    assert_eq!(run(&["check", "--json", "--print"]).code, Some(2));
+}
+
+#[test]
 fn the_example_configuration_is_valid_and_equals_the_defaults() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/jackfield.toml");
     let printed = run(&["check", "--config", file, "--print", "--data-dir", "./jackfield-data"]).stdout;

@@ -37,6 +37,38 @@ pub struct Problems {
     pub(super) list: Vec<Problem>,
 }
 
+/// One problem in its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told<'a> {
+    /// `error`, or `warning`, which keeps nothing from starting.
+    pub severity: &'static str,
+    /// `None` when no text is to blame.
+    pub place: Option<Place<'a>>,
+    /// What is wrong.
+    pub title: &'a str,
+    /// What should stand there.
+    pub label: &'a str,
+    /// What else might help, such as the nearest word.
+    pub help: Option<&'a str>,
+}
+
+/// Where a problem is: `file:line:column`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// A file's path, `environment` or `command line`.
+    pub source: &'a str,
+    /// From 1.
+    pub line: usize,
+    /// Characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.source, self.line, self.column)
+    }
+}
+
 /// Whether rendered text has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -93,8 +125,23 @@ impl Problems {
     /// One line for each: `place: title (label)`, for the log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.list.iter().map(|problem| {
-            let place = problem.at.as_ref().map_or(String::new(), |at| self.place(at));
+            let place = problem.at.as_ref().and_then(|at| self.place(at));
+            let place = place.map_or_else(String::new, |place| format!("{place}: "));
             format!("{place}{} ({})", problem.title, problem.label)
+        })
+    }
+
+    /// Each in its parts, for programs. As in the log, the text itself, which may hold a secret, is not among them.
+    pub fn told(&self) -> impl Iterator<Item = Told<'_>> {
+        self.list.iter().map(|problem| Told {
+            severity: match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            place: problem.at.as_ref().and_then(|at| self.place(at)),
+            title: &problem.title,
+            label: &problem.label,
+            help: problem.help.as_deref(),
         })
     }
 
@@ -110,13 +157,12 @@ impl Problems {
         self.lines().zip(helps).take(MAX_SHOWN).map(line).collect()
     }
 
-    /// `file:line:column: `
-    fn place(&self, at: &At) -> String {
-        let Some(source) = self.sources.get(at) else { return String::new() };
+    fn place(&self, at: &At) -> Option<Place<'_>> {
+        let source = self.sources.get(at)?;
         let before = source.text.get(..at.span.start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("{}:{line}:{column}: ", source.name)
+        Some(Place { source: &source.name, line, column })
     }
 
     /// Those of one severity.
