@@ -89,12 +89,12 @@ fn a_segment_of_which_nothing_can_be_read_is_missing_as_a_whole() {
 fn what_the_disk_cannot_read_of_older_segments_keeps_no_journal_closed() {
     let folder = tempfile::tempdir().unwrap();
     drop(written(folder.path()));
-    BAD.set(vec![0..1]);
+    BAD.set(vec![0..1, 8..9]);
     let opened = open(folder.path());
     assert_eq!(read(&opened.reader, 0), ((1..=RECORDS).collect(), 0, 0), "of the heads nothing is needed");
     drop(opened);
     // In the last segment it says where writing goes on: nothing is written over what may come back.
-    BAD.set(vec![16..17]);
+    BAD.set(vec![16..17, 20..21]);
     let refused = Writer::open(JournalConfig { segment_bytes: 400_000, ..JournalConfig::new(folder.path()) })
         .unwrap_err();
     let mut segments: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
