@@ -2,7 +2,7 @@
 
 use jackfield_bus::Fsync;
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,9 +44,12 @@ impl Syncs {
         self.sync(What::Cursor, || file.sync_data())
     }
 
-    /// Syncs what a folder calls its files.
+    /// Syncs what a folder calls its files, where the file system can.
     pub(crate) fn names(&self, folder: &Path) -> io::Result<()> {
-        self.sync(What::Names, || File::open(folder)?.sync_all())
+        self.sync(What::Names, || match File::open(folder)?.sync_all() {
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+            synced => synced,
+        })
     }
 
     /// Syncs by this call.
@@ -69,11 +72,26 @@ impl Syncs {
     fn attempt(&self, what: What, call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut tried = self.tried.lock().unwrap();
         tried.0.push(what);
-        if tried.1 == Some(what) { Err(io::ErrorKind::Other.into()) } else { call() }
+        if tried.1 == Some(what) { Err(ErrorKind::Other.into()) } else { call() }
     }
 
     /// How many were done, and how many failed.
     pub(crate) fn counted(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_syncs_no_folders_is_no_failure() {
+        let syncs = Syncs::new(Fsync::Always);
+        let folder = Path::new("/proc");
+        assert_eq!(File::open(folder).unwrap().sync_all().unwrap_err().kind(), ErrorKind::InvalidInput);
+        syncs.names(folder).unwrap();
+        assert!(syncs.names(Path::new("/no/such/folder")).is_err());
+        assert_eq!(syncs.counted(), (1, 1));
     }
 }
