@@ -102,8 +102,9 @@ impl Dispatch {
         Self::with_notices_on(Handle::current(), config, masker, tasks)
     }
 
-    /// The same, with a runtime for notices: however many there are, they hold up nothing of the one that it is made in,
-    /// which asks the questions.
+    /// The same, with a runtime for notices: however many there are, their tasks hold up none of the one that it is made in,
+    /// which asks the questions. A connection or a worker that a hook is both asked and told through lives where it was
+    /// begun, and there may wait its turn among notices.
     #[must_use]
     pub fn with_notices_on(notices: Handle, config: DispatchConfig, masker: Masker, tasks: &Tasks) -> Self {
         let DispatchConfig { notice_concurrency, question_budget } = config;
