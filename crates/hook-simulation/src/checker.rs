@@ -14,7 +14,7 @@ use jackfield_hooks::{
     BreakerState, CallId, Concluded, Cursor, DeliveryId, HookSpec, Output, Owner, QuestionId, Request,
     Settled, Why,
 };
-use jackfield_media::{ConnId, Mono, StreamKey, Text};
+use jackfield_media::{ConnId, Mono, StreamKey, Text, UnixTime};
 use limits::Limits;
 use logged::Logged;
 use notices::{Lane, Told};
@@ -324,6 +324,7 @@ pub(crate) struct About {
     key: Option<StreamKey>,
     conn: Option<ConnId>,
     epoch: Option<u64>,
+    time: UnixTime,
     failopen: Vec<Text>,
 }
 
@@ -342,6 +343,7 @@ impl About {
             key: scope.stream_key.clone(),
             conn: scope.conn_id,
             epoch: scope.epoch.map(|epoch| epoch.0),
+            time: event.stamp().time,
             failopen,
         }
     }

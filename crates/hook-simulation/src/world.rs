@@ -144,7 +144,7 @@ impl<'a> World<'a> {
     fn tell(&mut self) -> Result<(), String> {
         self.pass(self.profile.pace);
         self.step(Input::Tick)?;
-        for event in self.events.fact(&mut self.chance) {
+        for event in self.events.fact(self.now, &mut self.chance) {
             if self.profile.logged {
                 self.append(event)?;
             } else {
@@ -158,7 +158,7 @@ impl<'a> World<'a> {
         self.pass(self.profile.pace);
         // What is due comes before this question: then its place among others is plain to see.
         self.step(Input::Tick)?;
-        let event = self.events.question(&mut self.chance);
+        let event = self.events.question(self.now, &mut self.chance);
         let budget = self.profile.budget;
         let question = self.core.ask(self.now, std::sync::Arc::clone(&event), budget);
         self.open.push(question);

@@ -120,6 +120,8 @@ mutations! {
         AwayNotBroughtForward = "away-not-brought-forward",
         /// A receiver that is away is only tried when the schedule of a notice says so.
         NeverProbed = "never-probed",
+        /// Each event has its whole schedule, though the receiver is away and an earlier one was given up.
+        NeverImpatient = "never-impatient",
         /// The hook that comes first takes every place that becomes free.
         TurnsUnfair = "turns-unfair",
         /// A slow hook takes the places that are kept for others.

@@ -3,7 +3,7 @@
 
 use super::{Checked, rule};
 use jackfield_hooks::{BreakerState, HookSpec, Next, Outcome, Owner, Receiver};
-use jackfield_media::Mono;
+use jackfield_media::{Mono, UnixTime};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +23,9 @@ pub(crate) struct Limits {
     pub(super) rests_until: Mono,
     /// When its receiver, which is away, is looked for.
     pub(super) probe: Option<Mono>,
+    /// The newest notice of the log that was given up because its receiver was away, if it took nothing since: when that
+    /// was, and when it happened.
+    pub(super) given_up: Option<(Mono, UnixTime)>,
     /// Notices that are in memory only and wait for anything.
     pub(super) queued: usize,
     /// Notices of the log that wait for anything, those included that were not taken from it yet.
@@ -52,6 +55,7 @@ impl Limits {
             window: None,
             rests_until: Mono::ZERO,
             probe: None,
+            given_up: None,
             queued: 0,
             logged: 0,
             beside: 0,
@@ -73,6 +77,14 @@ impl Limits {
     /// Whether one that waits for the receiver may be tried to see whether that is back.
     pub(super) fn looks_out(&self, now: Mono) -> bool {
         self.probe.is_some_and(|probe| probe <= now)
+    }
+
+    /// Until when a receiver that is away is waited for with a notice of that time: as long as with the newest that was
+    /// given up. Of one of the very same time nothing is said.
+    pub(super) fn patience(&self, time: UnixTime) -> Option<Mono> {
+        let (at, newest) = self.given_up?;
+        let later = Duration::from_micros(u64::try_from(time.0 - newest.0).unwrap_or_default());
+        (time != newest).then(|| at.after(later))
     }
 
     fn credit(&self, now: Mono) -> Duration {

@@ -333,8 +333,13 @@ impl Checker {
         };
         rule!(end.outcome == outcome, "law 5: {:?} ends as {} instead of {outcome}", end.call, end.outcome);
         let told = self.told.get(&id).ok_or("a notice that is not told")?;
-        let expect =
-            failure.as_ref().map_or(After::Over, |failure| after(&spec, told, outcome, failure, self.now));
+        let waits = told.logged && failure.as_ref().is_some_and(|failure| failure.receiver != Receiver::Here);
+        let (time, ends) = (told.about.time, limits.patience(told.about.time).filter(|_| waits));
+        let expect = failure.as_ref().map_or(After::Over, |failure| {
+            after(&spec, told, outcome, failure, self.now).within(self.now, ends)
+        });
+        let tired = ends.is_some_and(|ends| ends <= self.now);
+        let gives_up = waits && (tired || told.pauses > 0 && told.pauses >= spec.retries.limit);
         let disables = failure.as_ref().is_some_and(|failure| failure.retry == Retry::Disable);
         if disables && !limits.disabled {
             self.disabling = Some(open.hid);
@@ -348,7 +353,11 @@ impl Checker {
             let least = if let Some(Retry::After(wish)) = asked { PROBE.max(wish) } else { PROBE };
             limits.probe = Some(self.now.after(least));
         }
+        if gives_up && end.next == Next::Lost && limits.given_up.is_none_or(|(_, newest)| time > newest) {
+            limits.given_up = Some((self.now, time));
+        }
         if outcome == Outcome::Answered {
+            limits.given_up = None;
             self.bring_forward(open.hid);
         }
         Ok(())
@@ -553,6 +562,19 @@ enum After {
     Lost,
     Kept,
     Again { least: Duration, most: Duration },
+}
+
+impl After {
+    /// The same, where its receiver is not waited for any longer than until then.
+    fn within(self, now: Mono, ends: Option<Mono>) -> Self {
+        match (self, ends) {
+            (Self::Again { .. }, Some(ends)) if ends <= now => Self::Lost,
+            (Self::Again { least, most }, Some(ends)) => {
+                Self::Again { least: least.min(ends - now), most: most.min(ends - now) }
+            }
+            (as_is, _) => as_is,
+        }
+    }
 }
 
 fn after(spec: &HookSpec, told: &Told, outcome: Outcome, failure: &Failure, now: Mono) -> After {

@@ -3,7 +3,7 @@
 use super::profile::{Profile, QUESTIONS};
 use crate::chance::Chance;
 use jackfield_events::{Event, EventType, OrderedBy, Scope, Stamp};
-use jackfield_media::{ConnId, Epoch, StreamKey, Text, UnixTime};
+use jackfield_media::{ConnId, Epoch, Mono, StreamKey, Text, UnixTime};
 use serde_json::Value;
 use std::sync::Arc;
 use ulid::Ulid;
@@ -26,6 +26,8 @@ struct Stream {
 pub(super) struct Events {
     node: Text,
     next: u64,
+    /// What the clock shows.
+    time: UnixTime,
     connections: usize,
     streams: Vec<Stream>,
 }
@@ -36,13 +38,15 @@ impl Events {
         Self {
             node: "n".into(),
             next: 1,
+            time: UnixTime(0),
             connections: profile.keys + 1,
             streams: keys.map(|key| Stream { key, live: None, epoch: Epoch(0) }).collect(),
         }
     }
 
     /// What happens next, one or two events: a takeover is a stop and a start.
-    pub(super) fn fact(&mut self, chance: &mut Chance) -> Vec<Arc<Event>> {
+    pub(super) fn fact(&mut self, now: Mono, chance: &mut Chance) -> Vec<Arc<Event>> {
+        self.time = clock(now);
         let conn = self.connection(chance);
         if chance.percent(25) {
             let event_type =
@@ -70,7 +74,8 @@ impl Events {
         stop.into_iter().chain(start).collect()
     }
 
-    pub(super) fn question(&mut self, chance: &mut Chance) -> Arc<Event> {
+    pub(super) fn question(&mut self, now: Mono, chance: &mut Chance) -> Arc<Event> {
+        self.time = clock(now);
         let event_type = chance.pick(&QUESTIONS).copied().unwrap_or(EventType::AuthorizePublish);
         let conn = self.connection(chance);
         let at = chance.below(self.streams.len());
@@ -86,7 +91,7 @@ impl Events {
     fn event(&mut self, event_type: EventType, scope: Scope) -> Arc<Event> {
         let seq = self.next;
         self.next += 1;
-        let stamp = Stamp { id: Ulid(u128::from(seq)), seq, node: self.node.clone(), time: UnixTime(0) };
+        let stamp = Stamp { id: Ulid(u128::from(seq)), seq, node: self.node.clone(), time: self.time };
         let data = if event_type.spec().kind.is_question() {
             let key = scope.stream_key.as_ref();
             vec![
@@ -99,4 +104,11 @@ impl Events {
         };
         Arc::new(Event::new(event_type, stamp, scope, data))
     }
+}
+
+/// Somebody sets it back by an hour now and then.
+fn clock(now: Mono) -> UnixTime {
+    const HOUR: i64 = 3_600_000_000;
+    let micros = i64::try_from((now - Mono::ZERO).as_micros()).unwrap_or_default();
+    UnixTime(micros - micros / (5 * HOUR) * HOUR)
 }

@@ -63,12 +63,13 @@ impl<H: Clone> Core<H> {
     }
 
     /// When a notice of the log is given up whatever its schedule says: where the receiver is away and another event was
-    /// given up for that, a later one is not waited for any longer than that one was, and an earlier one was long enough. Else each of a lane would begin
-    /// its schedule when the one before it is at its end, and most would be too old for the log before.
+    /// given up for that, a later one is not waited for any longer than that one was, and an earlier one was long enough.
+    /// Else each of a lane would begin its schedule when the one before it is at its end, and most would be too old for
+    /// the log before.
     fn patience_ends(&self, notice: &Notice, failed: &Failure) -> Option<Mono> {
         let slot = self.slots.get(&notice.hook)?;
         let away = failed.receiver != Receiver::Here && notice.origin == Origin::Log;
-        let (at, time) = slot.given_up.filter(|_| away)?;
+        let (at, time) = slot.given_up.filter(|_| away && !self.is(Mutation::NeverImpatient))?;
         let later = notice.event.stamp().time.0.saturating_sub(time.0);
         // Of the same moment: nothing is known of which was first.
         (later != 0).then(|| at.after(Duration::from_micros(u64::try_from(later).unwrap_or_default())))
