@@ -84,10 +84,11 @@ function decoded(text) {
   }
 }
 
-/** A reader hears where it is, and the next Tab begins there. */
+/** A reader hears where it is, and the next Tab begins there; unless somebody was quicker, and is in one of its fields. */
 function arrive() {
   go();
   requestAnimationFrame(() => requestAnimationFrame(() => {
+    if (document.querySelector('main')?.contains(document.activeElement)) return;
     document.querySelector('main h1')?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }));
