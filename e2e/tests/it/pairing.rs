@@ -66,7 +66,8 @@ fn a_publisher_that_says_its_end_stops_with_unpublish() -> Result<()> {
     let server = Server::builder().start()?;
     let clip = clip::lasting(1)?;
     let mut publisher = PublisherKind::Ffmpeg.start(clip.path(), &server.url("live/show"))?;
-    ensure!(publisher.wait(SOON)?.success());
+    let ended = publisher.wait(SOON)?;
+    ensure!(ended.success(), "{ended}:{}", publisher.program().last_words());
     let stop_event = nth(&server, "publish_stop", 1)?;
     let sent = clip.recording();
     // The configuration is a message too, and so is the end of the sequence that ffmpeg sends.
@@ -77,7 +78,9 @@ fn a_publisher_that_says_its_end_stops_with_unpublish() -> Result<()> {
     for (number, (command, argument)) in
         [("FCUnpublish", true), ("deleteStream", false), ("closeStream", false)].into_iter().enumerate()
     {
-        let (mut client, stream) = publish(&server, "again")?;
+        // Whoever has heard of a stop finds the key free.
+        let publishing = publish(&server, "again");
+        let (mut client, stream) = publishing.with_context(|| format!("publishing before {command}"))?;
         if argument {
             client.command(command, &["again".into()])?;
         } else if command == "closeStream" {
