@@ -1,5 +1,6 @@
 """The budgets in short: a line for each thing that has one or several, whatever table its figures stand in."""
 
+from .measure import Sizes
 from .tables import FLOOR, OURS, PEER, all_tables, explained_misses, ratio, shown
 
 # What has budgets, the unit, and its figures: several of them stand in their order, between slashes.
@@ -25,6 +26,9 @@ BUDGETS = [
     ("latency p99 at 200 viewers while 5,000 notices a second are told / 55,000, to nobody / to hooks", "ms", ["steady p99", "stored p99", "burst p99"]),
     ("these stored each second, to nobody / to hooks", "", ["stored each second", "burst each second"]),
 ]
+# One that is misspelt would be left out in silence; told before anything is measured.
+MISSPELT = {name for _title, _unit, names in BUDGETS for name in names} - {row.figure for table in all_tables(Sizes()) for row in table.rows if row.met}
+assert not MISSPELT, f"no rows with a budget: {MISSPELT}"
 # How a viewer's cost grows, by the number of viewers: the name of the figures, before that number.
 GROWTH = [("cost of a viewer as viewers become more, in what it is at the first number", "marginal"), ("cost of one more, likewise", "one more")]
 # All other figures are better if they are less.
@@ -32,8 +36,9 @@ MORE_IS_BETTER = {"slow others fps", "long slowest", "notices Python", "notices 
 
 
 def summary(sizes, parts, figures):
-    """Each budget of these parts in a line, as Markdown; below it, how many are missed, and where the peer is better."""
-    rows = {row.figure: row for table in all_tables(sizes) for row in table.rows if row.part in parts and row.met}
+    """Each budget of these parts in a line, as Markdown; below it, how many are missed, and where the peer is better, with a budget or without."""
+    measured = [row for table in all_tables(sizes) for row in table.rows if row.part in parts]
+    rows = {row.figure: row for row in measured if row.met}
     explained = explained_misses()
     lines = [line(title, unit, [rows.get(name) for name in names], figures, explained) for title, unit, names in BUDGETS]
     for title, name in GROWTH:
@@ -45,7 +50,7 @@ def summary(sizes, parts, figures):
         return ""
     states = [row.state(figures) for row in rows.values()]
     tail = f"Of {len(rows)} limits {states.count('no')} are missed" + (f", {states.count('not measured')} not measured" if "not measured" in states else "") + "."
-    behind = [row.title for row in rows.values() if is_behind(row, figures)]
+    behind = [row.title for row in measured if is_behind(row, figures)]
     tail += f" Worse than {PEER} in this run: {'; '.join(behind) or 'nothing'}."
     head = f"| | {OURS} | must | × {PEER} | × floor | met |\n|---|---|---|---|---|---|\n"
     return "## Budgets\n\n" + head + "\n".join(lines) + f"\n\n{tail}"
@@ -103,7 +108,8 @@ def verdict(rows, figures, explained):
 
 def is_behind(row, figures):
     ours, peer = figures.ours(row.figure), figures.of(PEER, row.figure_of(PEER))
-    if ours is None or peer is None:
+    # Fewer writes, or more, are neither better nor worse.
+    if ours is None or peer is None or row.figure.endswith(" writes"):
         return False
     # What differs by less is the same.
     return ours < 0.99 * peer if row.figure in MORE_IS_BETTER else ours > 1.01 * peer
