@@ -467,37 +467,42 @@ fn spares(memory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
-async fn what_was_told_while_the_writer_stood_still_is_there_though_the_server_was_killed() {
+async fn what_was_told_while_the_disk_took_nothing_is_there_though_the_server_was_killed() {
     let (Some(memory), folder) = (memory(), tempfile::tempdir().unwrap()) else { return };
     let (data, left) = (folder.path().join("events"), folder.path().join("left"));
     let life = Life::with(with_spare(&data, memory.path()));
     life.create_all(0..5).await;
-    {
-        // The writer waits for the ledger before it writes.
-        let _ledger = life.outbox.0.ledger();
-        for number in 0..100 {
-            life.create(&format!("x{number}"));
-        }
-        copy(&data, &left);
+    // A file where the log was: nothing can be written.
+    let (log, away) = (data.join("log"), folder.path().join("away"));
+    std::fs::rename(&log, &away).unwrap();
+    std::fs::write(&log, "in the way").unwrap();
+    for number in 0..100 {
+        life.create(&format!("x{number}"));
     }
+    // What a killed server leaves, the log at its place again.
+    let leave = || {
+        copy(&data, &left);
+        std::fs::remove_file(left.join("log")).unwrap();
+        copy(&away, &left.join("log"));
+    };
+    leave();
     // The server runs, and so its spare is not taken from it.
     let other = Life::with(with_spare(&left, memory.path()));
     assert_eq!((other.recovered.spared, seqs(&other.all(0).await)), (0, (1..=5).collect()));
     other.end().await;
 
-    // A process that ended holds no lock: the file under another name is as it was, and nobody's.
+    // The end of a process frees its lock, as a copy of the file has none.
     std::fs::remove_dir_all(&left).unwrap();
-    copy(&data, &left);
-    for path in left.join("log").read_dir().unwrap() {
-        std::fs::remove_file(path.unwrap().path()).unwrap();
-    }
+    leave();
     let spare = memory.path().join("left");
     std::fs::copy(&spares(memory.path())[0], &spare).unwrap();
     std::fs::write(left.join("spare"), spare.to_str().unwrap()).unwrap();
     let next = Life::with(with_spare(&left, memory.path()));
     assert!(next.recovered.spared >= 100 && !spare.exists(), "{:?}", next.recovered);
-    assert_eq!(seqs(&next.all(5).await), (6..=105).collect::<Vec<_>>());
+    assert_eq!(seqs(&next.all(0).await)[..105], (1..=105).collect::<Vec<_>>());
     next.end().await;
+
+    std::fs::remove_file(&log).unwrap();
     life.end().await;
     // Who ends in order leaves nothing.
     assert_eq!((spares(memory.path()), data.join("spare").exists()), (vec![], false));
