@@ -208,7 +208,11 @@ fn what_was_seen_before_the_server_was_killed_is_told_in_order_and_nothing_stays
         if missing.is_empty() {
             break;
         }
-        ensure!(told_at.elapsed() < SOON, "{} were seen, and these not told: {missing:?}", must_be_told.len());
+        ensure!(
+            told_at.elapsed() < SOON,
+            "{} were seen, and these not told: {missing:?}",
+            must_be_told.len()
+        );
     }
     server.stop()?;
     let events = came()?;
