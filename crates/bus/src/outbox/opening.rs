@@ -207,6 +207,10 @@ impl Inner {
                 () = self.pulse.notified() => {}
                 () = clock::sleep_until(progress.1.after(STUCK)), if watches => {}
             }
+            if !watches {
+                // There was nothing to write until now.
+                progress.1 = clock::now();
+            }
         }
         self.end();
     }
